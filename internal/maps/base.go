@@ -1,0 +1,167 @@
+package maps
+
+import (
+	"fmt"
+	"os"
+	"sync/atomic"
+	"syscall"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/skep-bpf/skep/internal/mem"
+)
+
+// Map creation flags (BPF_F_* in include/uapi/linux/bpf.h; cilium/ebpf keeps
+// its constants internal).
+const (
+	flagNoPrealloc = 1 << 0  // BPF_F_NO_PREALLOC
+	flagNUMANode   = 1 << 2  // BPF_F_NUMA_NODE
+	flagRdonly     = 1 << 3  // BPF_F_RDONLY: Go may not write
+	flagWronly     = 1 << 4  // BPF_F_WRONLY: Go may not read
+	flagZeroSeed   = 1 << 6  // BPF_F_ZERO_SEED
+	flagRdonlyProg = 1 << 7  // BPF_F_RDONLY_PROG: the verifier refuses writes
+	flagWronlyProg = 1 << 8  // BPF_F_WRONLY_PROG: the verifier refuses reads
+	flagMmapable   = 1 << 10 // BPF_F_MMAPABLE
+	flagInnerMap   = 1 << 12 // BPF_F_INNER_MAP
+
+	flagsAccess = flagRdonly | flagWronly | flagRdonlyProg | flagWronlyProg
+)
+
+// base is what all map types share: the spec, the memory, and whether Go may
+// still use it.
+type base struct {
+	spec   *ebpf.MapSpec
+	region *mem.Region
+
+	closed atomic.Bool
+	frozen atomic.Bool
+}
+
+func (b *base) Spec() *ebpf.MapSpec { return b.spec }
+
+func (b *base) Close() error {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	return b.region.Close()
+}
+
+func (b *base) Freeze() error {
+	if err := b.mayWrite(); err != nil {
+		return err
+	}
+	b.frozen.Store(true)
+	return nil
+}
+
+// mayLookup, mayRead and mayWrite say whether Go may use the map. Each caller
+// then checks the sizes of key and value, and leaves the rest to the map type.
+
+func (b *base) mayLookup(flags ebpf.MapLookupFlags) error {
+	if flags&^ebpf.LookupLock != 0 {
+		return errFlags
+	}
+	if err := b.mayRead(); err != nil {
+		return err
+	}
+	if flags != 0 {
+		return errFlags // there is no spin lock in the value
+	}
+	return nil
+}
+
+func (b *base) mayRead() error {
+	switch {
+	case b.closed.Load():
+		return errClosed
+	case b.spec.Flags&flagWronly != 0:
+		return errWriteOnly
+	}
+	return nil
+}
+
+func (b *base) mayWrite() error {
+	switch {
+	case b.closed.Load():
+		return errClosed
+	case b.spec.Flags&flagRdonly != 0:
+		return errReadOnly
+	case b.frozen.Load():
+		return errFrozen
+	}
+	return nil
+}
+
+// checkKey and checkValue refuse slices of another size than the map's.
+
+func (b *base) checkKey(key []byte) error {
+	if len(key) != int(b.spec.KeySize) {
+		return fmt.Errorf("key has %d bytes, the map's have %d: %w", len(key), b.spec.KeySize, syscall.EINVAL)
+	}
+	return nil
+}
+
+func checkValue(value []byte, size int) error {
+	if len(value) != size {
+		return fmt.Errorf("value has %d bytes, the map's have %d: %w", len(value), size, syscall.EINVAL)
+	}
+	return nil
+}
+
+// checkFlags refuses flags that a map type does not have, and combinations that
+// leave no access.
+func checkFlags(spec *ebpf.MapSpec, allowed uint32) error {
+	if spec.MapExtra != 0 {
+		return fmt.Errorf("map_extra %#x is not for maps of type %s: %w", spec.MapExtra, spec.Type, syscall.EINVAL)
+	}
+	if f := spec.Flags &^ allowed; f != 0 {
+		return fmt.Errorf("flags %#x are not for maps of type %s: %w", f, spec.Type, syscall.EINVAL)
+	}
+	for _, both := range []uint32{flagRdonly | flagWronly, flagRdonlyProg | flagWronlyProg} {
+		if spec.Flags&both == both {
+			return fmt.Errorf("flags %#x: read-only and write-only at once: %w", both, syscall.EINVAL)
+		}
+	}
+	return nil
+}
+
+// newRegion makes the memory of a map. size is a uint64 so that callers need
+// not check products of two 32-bit numbers.
+func newRegion(spec *ebpf.MapSpec, size uint64) (*mem.Region, error) {
+	if size > 1<<40 {
+		return nil, fmt.Errorf("%d bytes are too much memory for a map: %w", size, syscall.ENOMEM)
+	}
+	return mem.New(spec.Name, int(size))
+}
+
+func round8(n uint64) uint64 { return (n + 7) &^ 7 }
+
+// A mapError is an error of the Go side: a sentence, the sentinel of cilium/ebpf
+// or package os if there is one, and the number that the kernel gives.
+type mapError struct {
+	text     string
+	sentinel error
+	errno    error
+}
+
+func (e *mapError) Error() string { return e.text }
+
+func (e *mapError) Is(target error) bool { return target == e.sentinel || target == e.errno }
+
+// The errors of the Go side are made once, so that a lookup of a missing key
+// allocates nothing.
+var (
+	errClosed       = &mapError{"map is closed", os.ErrClosed, syscall.EBADF}
+	errReadOnly     = &mapError{"map is read-only (BPF_F_RDONLY)", os.ErrPermission, syscall.EPERM}
+	errWriteOnly    = &mapError{"map is write-only (BPF_F_WRONLY)", os.ErrPermission, syscall.EPERM}
+	errFrozen       = &mapError{"map is frozen", os.ErrPermission, syscall.EPERM}
+	errNotExist     = &mapError{"key does not exist", ebpf.ErrKeyNotExist, syscall.ENOENT}
+	errExist        = &mapError{"key already exists", ebpf.ErrKeyExist, syscall.EEXIST}
+	errFull         = &mapError{"map is full: it holds max_entries elements", nil, syscall.E2BIG}
+	errIndex        = &mapError{"index is not below max_entries", nil, syscall.E2BIG}
+	errFlags        = &mapError{"flags are not valid for this map and operation", nil, syscall.EINVAL}
+	errArrayDelete  = &mapError{"elements of an array can't be deleted", nil, syscall.EINVAL}
+	errNoMemory     = &mapError{"no free element: the map's memory is damaged", nil, syscall.ENOMEM}
+	errBusy         = &mapError{"a writer holds the bucket and does not come back", nil, syscall.EBUSY}
+	errNotSupported = &mapError{"operation is not for maps of this type", ebpf.ErrNotSupported, nil}
+)

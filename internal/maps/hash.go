@@ -1,0 +1,162 @@
+package maps
+
+import (
+	"fmt"
+	"runtime"
+	"syscall"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/skep-bpf/skep/internal/mem"
+)
+
+// maxHashElement bounds key and value size of a hash together, so that the
+// kernel can hold an element in one allocation (htab_map_alloc_check in
+// kernel/bpf/hashtab.c: KMALLOC_MAX_SIZE less the element's header).
+const maxHashElement = 4<<20 - 48
+
+// maxHashEntries bounds max_entries of a hash (htab_map_alloc).
+const maxHashEntries = 1 << 31
+
+// hash is BPF_MAP_TYPE_HASH. Layout: see table.
+type hash struct {
+	base
+	table
+}
+
+func newHash(spec *ebpf.MapSpec, cpus int) (Map, error) {
+	if err := checkHash(spec); err != nil {
+		return nil, err
+	}
+	h := &hash{base: base{spec: spec}}
+	size := h.layout(spec.MaxEntries, int(spec.KeySize), int(spec.ValueSize), spareElements(cpus))
+	region, err := newRegion(spec, size)
+	if err != nil {
+		return nil, err
+	}
+	h.region = region
+	h.place(region.Addr(), spec.Flags&flagZeroSeed != 0)
+	return h, nil
+}
+
+// spareElements is one for each runner and some for Go.
+func spareElements(cpus int) int { return cpus + 8 }
+
+// checkHash is what the kernel checks of a hash's attributes.
+func checkHash(spec *ebpf.MapSpec) error {
+	if err := checkFlags(spec, flagNoPrealloc|flagNUMANode|flagZeroSeed|flagsAccess); err != nil {
+		return err
+	}
+	switch {
+	case spec.MaxEntries == 0:
+		return fmt.Errorf("max_entries is 0: %w", syscall.EINVAL)
+	case spec.KeySize == 0:
+		return fmt.Errorf("key size is 0: %w", syscall.EINVAL)
+	case spec.ValueSize == 0:
+		return fmt.Errorf("value size is 0: %w", syscall.EINVAL)
+	case uint64(spec.KeySize)+uint64(spec.ValueSize) >= maxHashElement:
+		return fmt.Errorf("key size %d and value size %d are too big: %w", spec.KeySize, spec.ValueSize, syscall.E2BIG)
+	case spec.MaxEntries > maxHashEntries:
+		return fmt.Errorf("max_entries %d is too big: %w", spec.MaxEntries, syscall.E2BIG)
+	}
+	return nil
+}
+
+func (h *hash) Ranges() []mem.Range {
+	return []mem.Range{{Addr: h.elements, Size: h.overflow - h.elements}}
+}
+
+func (h *hash) LookupElem(_ int, key uint64) uint64 {
+	e := h.lookup(mem.Pointer(key))
+	if e == 0 {
+		return 0
+	}
+	return h.elements + uint64(e)*h.stride + h.valueOff
+}
+
+func (h *hash) UpdateElem(_ int, key, value, flags uint64) int64 {
+	return -int64(h.update(mem.Pointer(key), mem.Pointer(value), flags))
+}
+
+func (h *hash) DeleteElem(key uint64) int64 { return -int64(h.remove(mem.Pointer(key))) }
+
+func (h *hash) Lookup(key, value []byte, flags ebpf.MapLookupFlags) error {
+	if err := h.mayLookup(flags); err != nil {
+		return err
+	}
+	if err := h.checkKey(key); err != nil {
+		return err
+	}
+	if err := checkValue(value, h.valueSize); err != nil {
+		return err
+	}
+	errno := h.read(data(key), value)
+	runtime.KeepAlive(h)
+	return hashError(errno)
+}
+
+func (h *hash) Update(key, value []byte, flags ebpf.MapUpdateFlags) error {
+	if err := h.mayWrite(); err != nil {
+		return err
+	}
+	if err := h.checkKey(key); err != nil {
+		return err
+	}
+	if err := checkValue(value, h.valueSize); err != nil {
+		return err
+	}
+	errno := h.update(data(key), data(value), uint64(flags))
+	runtime.KeepAlive(h)
+	return hashError(errno)
+}
+
+func (h *hash) Delete(key []byte) error {
+	if err := h.mayWrite(); err != nil {
+		return err
+	}
+	if err := h.checkKey(key); err != nil {
+		return err
+	}
+	errno := h.remove(data(key))
+	runtime.KeepAlive(h)
+	return hashError(errno)
+}
+
+func (h *hash) NextKey(key, next []byte) error {
+	if err := h.mayRead(); err != nil {
+		return err
+	}
+	if err := h.checkKey(next); err != nil {
+		return err
+	}
+	var from unsafe.Pointer
+	if key != nil {
+		if err := h.checkKey(key); err != nil {
+			return err
+		}
+		from = data(key)
+	}
+	errno := h.next(from, next)
+	runtime.KeepAlive(h)
+	return hashError(errno)
+}
+
+// hashError is the Go side's error of what a table gives.
+func hashError(e mem.Errno) error {
+	switch e {
+	case 0:
+		return nil
+	case mem.ENOENT:
+		return errNotExist
+	case mem.EEXIST:
+		return errExist
+	case mem.E2BIG:
+		return errFull
+	case mem.EINVAL:
+		return errFlags
+	case mem.EBUSY:
+		return errBusy
+	}
+	return errNoMemory
+}

@@ -1,0 +1,129 @@
+// Package maps holds the map types, one file each. A map's memory lies outside
+// the Go heap; programs touch values in place, Go copies them in and out.
+package maps
+
+import (
+	"fmt"
+
+	"github.com/cilium/ebpf"
+
+	"github.com/skep-bpf/skep/internal/mem"
+)
+
+// A Map is one map. All methods are safe for concurrent use.
+//
+// The program side takes and gives addresses (internal/mem) and negative errno
+// values, as helpers do. The Go side takes slices and gives errors: the
+// sentinels of cilium/ebpf where it has one (ebpf.ErrKeyNotExist,
+// ebpf.ErrKeyExist, ebpf.ErrNotSupported), else a wrapped errno as the kernel
+// gives it (E2BIG, EINVAL, EPERM).
+type Map interface {
+	// Spec is what the map was made from. It must not be changed.
+	Spec() *ebpf.MapSpec
+	// Ranges is the memory that programs may touch directly: values, records.
+	Ranges() []mem.Range
+	// Close frees the memory. No program may use the map any more.
+	Close() error
+
+	// LookupElem gives the address of the value at cpu, or 0.
+	LookupElem(cpu int, key uint64) uint64
+	// UpdateElem stores the value: 0 or -errno.
+	UpdateElem(cpu int, key, value, flags uint64) int64
+	// DeleteElem removes the key: 0 or -errno.
+	DeleteElem(key uint64) int64
+
+	// Lookup copies the value out. value is ValueSize bytes, or for per-CPU maps
+	// ValueSize rounded up to 8 for every possible CPU.
+	Lookup(key, value []byte, flags ebpf.MapLookupFlags) error
+	// Update copies the value in; sizes as Lookup.
+	Update(key, value []byte, flags ebpf.MapUpdateFlags) error
+	// Delete removes the key.
+	Delete(key []byte) error
+	// NextKey copies the key after key into next; key nil starts. At the end it
+	// gives ebpf.ErrKeyNotExist. If key is gone, iteration starts again.
+	NextKey(key, next []byte) error
+	// Freeze ends all writing from Go (BPF_MAP_FREEZE).
+	Freeze() error
+}
+
+// Direct is a map whose values programs may address by the map's value pointer
+// (BPF_PSEUDO_MAP_VALUE): arrays.
+type Direct interface {
+	Map
+	// ValueAddr is the address of byte off of the first value.
+	ValueAddr(off uint32) (uint64, bool)
+}
+
+// Ring is a ring buffer as programs and readers see it.
+type Ring interface {
+	Map
+	// Reserve gives the address of size fresh bytes, or 0.
+	Reserve(size, flags uint64) uint64
+	// Submit and Discard end a reservation.
+	Submit(record, flags uint64)
+	Discard(record, flags uint64)
+	// Output copies a record in: 0 or -errno.
+	Output(data, size, flags uint64) int64
+	// Query answers BPF_RB_AVAIL_DATA and its siblings.
+	Query(flags uint64) uint64
+
+	// ReadRecord appends the next record to p. remaining is the number of bytes
+	// left to read after it. ok is false if there is none.
+	ReadRecord(p []byte) (record []byte, remaining int, ok bool)
+	// Wait blocks until a record may be there, the deadline has passed
+	// (os.ErrDeadlineExceeded) or the map or reader was closed (os.ErrClosed).
+	Wait(w *Waiter) error
+	// Dropped counts the records that did not fit.
+	Dropped() uint64
+}
+
+// types has the constructor of each map type that there is.
+var types = map[ebpf.MapType]func(spec *ebpf.MapSpec, cpus int) (Map, error){
+	ebpf.Array:       newArray,
+	ebpf.Hash:        newHash,
+	ebpf.PerCPUArray: newPerCPUArray,
+	ebpf.RingBuf:     newRing,
+}
+
+// PerCPU reports whether a map of that type has a value for each CPU.
+func PerCPU(t ebpf.MapType) bool {
+	switch t {
+	case ebpf.PerCPUArray, ebpf.PerCPUHash, ebpf.LRUCPUHash, ebpf.PerCPUCGroupStorage:
+		return true
+	}
+	return false
+}
+
+// ValueBytes is the size of a value as the Go side of a map takes it: ValueSize,
+// or for per-CPU maps ValueSize rounded up to 8 for every possible CPU.
+func ValueBytes(spec *ebpf.MapSpec, cpus int) int {
+	if PerCPU(spec.Type) {
+		return int(round8(uint64(spec.ValueSize))) * cpus
+	}
+	return int(spec.ValueSize)
+}
+
+// New makes the map of a spec, its initial contents filled in. cpus is the
+// number of possible CPUs. A spec that the kernel would refuse gives its errno
+// wrapped; a type that is not there yet gives ebpf.ErrNotSupported.
+func New(spec *ebpf.MapSpec, cpus int) (Map, error) {
+	if cpus < 1 {
+		return nil, fmt.Errorf("map %s: %d CPUs: there must be at least one", spec.Name, cpus)
+	}
+	if spec.Extra != nil && spec.Extra.Len() > 0 {
+		return nil, fmt.Errorf("map %s: %d bytes of its definition are not understood: %w", spec.Name, spec.Extra.Len(), ebpf.ErrNotSupported)
+	}
+	make := types[spec.Type]
+	if make == nil {
+		return nil, fmt.Errorf("map %s: type %s: %w", spec.Name, spec.Type, ebpf.ErrNotSupported)
+	}
+	m, err := make(spec.Copy(), cpus)
+	if err != nil {
+		return nil, fmt.Errorf("map %s: %w", spec.Name, err)
+	}
+	if err := fill(m, cpus); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("map %s: %w", spec.Name, err)
+	}
+	return m, nil
+}
