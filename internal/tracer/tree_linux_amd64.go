@@ -1,0 +1,491 @@
+package tracer
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"sync"
+	"syscall"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// A Tree is a command and all its descendants.
+type Tree struct {
+	handler Handler
+	calls   map[int]When
+	all     When
+
+	pid     int // of the command
+	execed  bool
+	report  int // the command's report pipe, until it has begun
+	started chan error
+
+	threads map[int]*Thread
+	unborn  int // threads whose parent has not reported them yet
+	info    syscallInfo
+	io      io
+
+	ended  chan struct{} // closed when the command has ended
+	done   chan struct{} // closed when all have ended
+	status ExitStatus
+
+	// mu guards what other threads look at.
+	mu        sync.Mutex
+	err       error       // why tracing broke off
+	processes map[int]int // number of live threads by TGID
+	killed    bool
+}
+
+// io is what one process_vm_readv needs, kept off the stack of each call.
+type io struct {
+	local  unix.Iovec
+	remote unix.RemoteIovec
+	words  bool // there is no process_vm_readv
+}
+
+// syscallInfo is struct ptrace_syscall_info. The three forms of its union begin
+// at the same place.
+type syscallInfo struct {
+	op    uint8
+	_     [3]uint8
+	arch  uint32
+	ip    uint64
+	sp    uint64
+	union [8]uint64 // entry: number, args; seccomp: and ret_data; exit: rval, is_error
+}
+
+const retData = 7 // index of ret_data in the union: its low half
+
+const options = unix.PTRACE_O_TRACESECCOMP | unix.PTRACE_O_TRACESYSGOOD | unix.PTRACE_O_EXITKILL |
+	unix.PTRACE_O_TRACEFORK | unix.PTRACE_O_TRACEVFORK | unix.PTRACE_O_TRACECLONE | unix.PTRACE_O_TRACEEXEC
+
+// Start starts cmd and returns when it runs, or a *StartError. Handler calls may
+// come before it returns: the command's own execve is the first system call that
+// can be hooked.
+func Start(cmd Command, o Options, h Handler) (*Tree, error) {
+	path, err := lookPath(cmd.Path)
+	if err != nil {
+		return nil, err
+	}
+	program := filter(&o)
+	if len(program) > maxFilter {
+		return nil, fmt.Errorf("%d system calls are hooked, more than a seccomp filter holds", len(o.Calls))
+	}
+	c, err := prepare(&cmd, path, program)
+	if err != nil {
+		return nil, &StartError{Command: cmd.Path, Reason: "its path, arguments, environment and directory can't hold NUL", Err: err}
+	}
+	tr := &Tree{
+		handler:   h,
+		calls:     o.Calls,
+		all:       o.All,
+		report:    -1,
+		started:   make(chan error, 1),
+		threads:   make(map[int]*Thread),
+		processes: make(map[int]int),
+		ended:     make(chan struct{}),
+		done:      make(chan struct{}),
+	}
+	go onOwnThread(func() {
+		muteChildStops()
+		defer unmuteChildStops()
+		defer close(tr.done)
+		if err := tr.begin(c); err != nil {
+			tr.started <- err
+			return
+		}
+		tr.run()
+	})
+	err = <-tr.started
+	runtime.KeepAlive(cmd) // the files' descriptors
+	if err != nil {
+		var s *StartError
+		if errors.As(err, &s) {
+			s.Command = path
+		}
+		return nil, err
+	}
+	return tr, nil
+}
+
+// begin makes the command's process, seizes it and lets it go on to its exec.
+func (tr *Tree) begin(c *child) error {
+	pid, begin, report, err := c.start()
+	if err != nil {
+		return &StartError{Reason: "no new process", Err: err}
+	}
+	defer unix.Close(begin)
+	tr.pid, tr.report = pid, report
+	if err := ptrace(unix.PTRACE_SEIZE, pid, 0, options); err != nil {
+		unix.Kill(pid, unix.SIGKILL)
+		unix.Wait4(pid, nil, unix.WALL, nil)
+		unix.Close(report)
+		return ptraceError(err)
+	}
+	t := tr.add(pid)
+	t.stop.born, t.stop.seen = true, true
+	tr.setProcess(t, pid)
+	tr.handler.Forked(nil, t)
+	if _, err := unix.Write(begin, []byte{1}); err != nil {
+		// It is dead: wait4 will say so.
+		return nil
+	}
+	return nil
+}
+
+// run serves reports until nobody is left.
+func (tr *Tree) run() {
+	w := waiter{multi: runtime.NumCPU() > 1}
+	for {
+		ev, e := w.wait(len(tr.threads) > 1)
+		if e != 0 {
+			if e != unix.ECHILD {
+				tr.fail(fmt.Errorf("wait4: %w", e))
+			}
+			break
+		}
+		if ev.status.Stopped() {
+			tr.stopped(ev.tid, ev.status)
+		} else {
+			tr.gone(ev.tid, ev.status)
+		}
+	}
+	if !tr.execed { // a command that vanished without a report
+		tr.begun(&StartError{Reason: "it was killed before it began", Err: unix.ECHILD})
+	}
+	select {
+	case <-tr.ended:
+	default:
+		close(tr.ended)
+	}
+}
+
+// fail notes why the tree can't be traced any further, and ends it.
+func (tr *Tree) fail(err error) {
+	tr.mu.Lock()
+	if tr.err == nil {
+		tr.err = err
+	}
+	tr.mu.Unlock()
+	tr.Kill()
+}
+
+func (tr *Tree) add(tid int) *Thread {
+	t := &Thread{TID: tid}
+	t.stop.tree = tr
+	tr.threads[tid] = t
+	return t
+}
+
+// setProcess enters t as a member of process tgid.
+func (tr *Tree) setProcess(t *Thread, tgid int) {
+	t.TGID = tgid
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.processes[tgid]++
+	if tr.killed {
+		unix.Kill(tgid, unix.SIGKILL)
+	}
+}
+
+// drop forgets t.
+func (tr *Tree) drop(t *Thread) {
+	delete(tr.threads, t.TID)
+	if !t.stop.born {
+		tr.unborn--
+		return
+	}
+	tr.mu.Lock()
+	if tr.processes[t.TGID]--; tr.processes[t.TGID] == 0 {
+		delete(tr.processes, t.TGID)
+	}
+	tr.mu.Unlock()
+	tr.handler.Exited(t)
+}
+
+// gone handles the end of a thread. The leader of a process is reported last.
+func (tr *Tree) gone(tid int, status unix.WaitStatus) {
+	if t := tr.threads[tid]; t != nil {
+		tr.drop(t)
+	}
+	// A parent that was killed in its clone reports no child any more.
+	if tr.unborn > 0 {
+		tr.adopt()
+	}
+	if tid != tr.pid {
+		return
+	}
+	if !tr.execed {
+		tr.begun(tr.readFailure(status))
+	}
+	if status.Signaled() {
+		tr.status.Signal = status.Signal()
+	} else {
+		tr.status.Code = status.ExitStatus()
+	}
+	close(tr.ended)
+}
+
+// adopt gives every thread that waits for its parent's report to the process
+// that it belongs to. If the report comes after all, it is ignored.
+func (tr *Tree) adopt() {
+	for _, t := range tr.threads {
+		if t.stop.born {
+			continue
+		}
+		tgid := t.TID
+		for p := range tr.processes {
+			if inProcess(p, t.TID) {
+				tgid = p
+				break
+			}
+		}
+		tr.bear(nil, t, tgid)
+		tr.resume(t, 0)
+	}
+}
+
+// inProcess reports whether tid is a thread of process tgid.
+func inProcess(tgid, tid int) bool {
+	_, _, e := unix.RawSyscall(unix.SYS_TGKILL, uintptr(tgid), uintptr(tid), 0)
+	return e == 0
+}
+
+// bear makes child known to the handler.
+func (tr *Tree) bear(parent, child *Thread, tgid int) {
+	if child.stop.seen {
+		tr.unborn--
+	}
+	child.stop.born = true
+	tr.setProcess(child, tgid)
+	tr.handler.Forked(parent, child)
+}
+
+// begun tells Start how the command's exec went.
+func (tr *Tree) begun(err error) {
+	if tr.report < 0 {
+		return
+	}
+	unix.Close(tr.report)
+	tr.report = -1
+	tr.started <- err
+}
+
+// stopped handles one stop and resumes the thread.
+func (tr *Tree) stopped(tid int, status unix.WaitStatus) {
+	t := tr.threads[tid]
+	if t == nil {
+		t = tr.add(tid) // a child that stopped before its parent did
+		tr.unborn++
+	}
+	t.stop.haveRegs = false
+	sig := unix.Signal(status >> 8 & 0xff)
+	switch what := int(status >> 16); {
+	case what == unix.PTRACE_EVENT_SECCOMP:
+		tr.enter(t)
+	case what == 0 && sig == unix.SIGTRAP|0x80:
+		tr.exit(t)
+	case what == unix.PTRACE_EVENT_FORK || what == unix.PTRACE_EVENT_VFORK || what == unix.PTRACE_EVENT_CLONE:
+		tr.forked(t)
+	case what == unix.PTRACE_EVENT_EXEC:
+		t = tr.exec(t)
+	case what == unix.PTRACE_EVENT_STOP:
+		if t.stop.group = 0; sig != unix.SIGTRAP {
+			t.stop.group = sig
+		}
+		if !t.stop.seen {
+			t.stop.seen = true
+			if !t.stop.born {
+				return // until its parent has stopped
+			}
+			tr.firstStop(t)
+		}
+	case what == 0:
+		tr.resume(t, sig) // the signal is delivered
+		return
+	}
+	tr.resume(t, 0)
+}
+
+// resume lets t run on, with a signal if sig is not 0, up to the exit of its
+// call if that is wanted. ESRCH is a thread that was killed while stopped: wait4
+// reports its end. A group-stop goes on, and is continued by SIGCONT.
+func (tr *Tree) resume(t *Thread, sig unix.Signal) {
+	request := unix.PTRACE_CONT
+	switch {
+	case t.stop.group != 0:
+		request = unix.PTRACE_LISTEN
+		t.stop.group = 0
+	case t.stop.calling:
+		request = unix.PTRACE_SYSCALL
+	}
+	ptrace(request, t.TID, 0, uintptr(sig))
+}
+
+// readInfo asks what t does. It reports false if t is gone.
+func (tr *Tree) readInfo(t *Thread) bool {
+	err := ptraceRead(unix.PTRACE_GET_SYSCALL_INFO, t.TID, unsafe.Sizeof(tr.info), unsafe.Pointer(&tr.info))
+	if err != nil && err != unix.ESRCH {
+		tr.fail(fmt.Errorf("%w: PTRACE_GET_SYSCALL_INFO: %w", ErrUnsupported, err))
+	}
+	return err == nil
+}
+
+// enter handles the entry of a hooked call.
+func (tr *Tree) enter(t *Thread) {
+	if !tr.readInfo(t) {
+		return
+	}
+	in := &tr.info
+	t.Number = int64(in.union[0])
+	copy(t.Args[:], in.union[1:7])
+	t.IP, t.SP = in.ip, in.sp
+	t.Compat = in.arch == unix.AUDIT_ARCH_I386
+	t.Ret = 0
+	t.stop.calling = false
+	if in.op != unix.PTRACE_SYSCALL_INFO_SECCOMP || uint32(in.union[retData]) != filterData {
+		// A RET_TRACE of the target's own filter, which without us has no tracer
+		// and gives ENOSYS: so does a call without a number.
+		ptrace(unix.PTRACE_POKEUSR, t.TID, userOrigRax, ^uintptr(0))
+		t.stop.when = 0
+		return
+	}
+	t.stop.when = tr.all
+	if !t.Compat {
+		t.stop.when |= tr.calls[int(t.Number)]
+	}
+	t.stop.calling = t.stop.when&Exit != 0
+	t.followClone()
+	if t.stop.when&Enter != 0 {
+		tr.handler.Enter(t)
+	}
+}
+
+// exit handles the exit of a call.
+func (tr *Tree) exit(t *Thread) {
+	if !t.stop.calling {
+		return
+	}
+	t.stop.calling = false
+	var rax uint64
+	if err := ptraceRead(unix.PTRACE_PEEKUSR, t.TID, userRax, unsafe.Pointer(&rax)); err != nil {
+		return
+	}
+	t.restoreClone()
+	t.Ret = int64(rax)
+	if t.stop.when&Exit != 0 {
+		tr.handler.Exit(t)
+	}
+}
+
+// forked handles the birth of a child, at its parent's stop.
+func (tr *Tree) forked(parent *Thread) {
+	var tid uintptr
+	if err := ptraceRead(unix.PTRACE_GETEVENTMSG, parent.TID, 0, unsafe.Pointer(&tid)); err != nil {
+		return // killed: adopt finds the child
+	}
+	tgid := int(tid)
+	switch {
+	case inProcess(parent.TGID, int(tid)):
+		tgid = parent.TGID
+	case !inProcess(tgid, tgid):
+		return // killed before it ran, and reported
+	}
+	child := tr.threads[int(tid)]
+	if child == nil {
+		child = tr.add(int(tid))
+	} else if child.stop.born {
+		return // adopted
+	}
+	child.Number, child.Args, child.Compat = parent.Number, parent.Args, parent.Compat
+	child.IP, child.SP = parent.IP, parent.SP
+	if parent.stop.calling {
+		child.stop.when, child.stop.untraced = parent.stop.when, parent.stop.untraced
+	}
+	tr.bear(parent, child, tgid)
+	if child.stop.seen {
+		tr.firstStop(child)
+		tr.resume(child, 0)
+	}
+}
+
+// firstStop is the place of a new thread's return from the call that made it.
+// The kernel has passed the exit hook by then, so it is reported here.
+func (tr *Tree) firstStop(t *Thread) {
+	t.restoreClone()
+	if t.stop.when&Exit != 0 {
+		t.Ret, t.Born = 0, true
+		tr.handler.Exit(t)
+		t.Born = false
+	}
+	t.stop.when = 0
+}
+
+// exec handles a new program. The thread that called execve is now the leader,
+// under the leader's id, and the only one of its process.
+func (tr *Tree) exec(leader *Thread) *Thread {
+	var msg uintptr
+	if err := ptraceRead(unix.PTRACE_GETEVENTMSG, leader.TID, 0, unsafe.Pointer(&msg)); err != nil {
+		return leader
+	}
+	former := int(msg)
+	t := tr.threads[former]
+	if t == nil {
+		t = leader
+	}
+	for _, other := range tr.threads {
+		if other != t && other.stop.born && other.TGID == leader.TGID {
+			tr.drop(other)
+		}
+	}
+	delete(tr.threads, former)
+	t.TID = leader.TID
+	tr.threads[t.TID] = t
+	t.stop.haveRegs = false
+	if !tr.execed && t.TID == tr.pid {
+		tr.execed = true
+		tr.begun(nil)
+	}
+	tr.handler.Execed(t, former)
+	return t
+}
+
+// PID is the process id of the command.
+func (tr *Tree) PID() int { return tr.pid }
+
+// Wait waits until the command has ended and returns how. Its descendants may
+// still run: see Done. An error says that tracing broke off, which ended them.
+func (tr *Tree) Wait() (ExitStatus, error) {
+	<-tr.ended
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	return tr.status, tr.err
+}
+
+// Done is closed when the last descendant has ended and no Handler call will
+// come any more.
+func (tr *Tree) Done() <-chan struct{} { return tr.done }
+
+// Signal sends a signal to the command. Once that has ended it is
+// os.ErrProcessDone.
+func (tr *Tree) Signal(sig syscall.Signal) error {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if tr.processes[tr.pid] == 0 {
+		return os.ErrProcessDone
+	}
+	return unix.Kill(tr.pid, sig)
+}
+
+// Kill ends the command and every descendant.
+func (tr *Tree) Kill() {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.killed = true
+	for tgid := range tr.processes {
+		unix.Kill(tgid, unix.SIGKILL)
+	}
+}
