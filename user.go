@@ -94,15 +94,22 @@ func (e userEngine) load(ctx context.Context, spec *CollectionSpec, o *loadOptio
 	return c, nil
 }
 
-// verifyAll verifies the programs of an image side by side. The error joins all
-// refusals, in the order of names.
+// verifyAll verifies the programs of an image side by side, those with the same
+// code once. The error joins all refusals, in the order of names.
 func verifyAll(ctx context.Context, img *image.Image, names []string) ([]*verify.Result, error) {
 	verdicts := make([]*verify.Result, len(names))
 	refused := make([]error, len(names))
+	twin := make([]int, len(names)) // the first program with the same code
 	var group sync.WaitGroup
 	busy := make(chan struct{}, runtime.GOMAXPROCS(0))
 	for i, name := range names {
 		if refused[i] = img.Failed[name]; refused[i] != nil {
+			continue
+		}
+		twin[i] = slices.IndexFunc(names[:i+1], func(other string) bool {
+			return img.Failed[other] == nil && img.Programs[other].SameCode(img.Programs[name])
+		})
+		if twin[i] < i {
 			continue
 		}
 		busy <- struct{}{}
@@ -119,6 +126,11 @@ func verifyAll(ctx context.Context, img *image.Image, names []string) ([]*verify
 		})
 	}
 	group.Wait()
+	for i := range names {
+		if verdicts[i] == nil && refused[i] == nil {
+			verdicts[i], refused[i] = verdicts[twin[i]], refused[twin[i]]
+		}
+	}
 	return verdicts, errors.Join(refused...)
 }
 

@@ -4,6 +4,8 @@
 package image
 
 import (
+	"slices"
+
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
 )
@@ -129,4 +131,24 @@ type Target struct {
 	Ksym func(name string) (uint64, bool)
 	// Kfunc reports whether there is a kernel function of this name. nil has none.
 	Kfunc func(name string) bool
+}
+
+// SameCode reports whether p and q differ in nothing that a verifier looks at.
+// Programs made from one function for several hooks often do not.
+func (p *Program) SameCode(q *Program) bool {
+	if p.Type != q.Type || p.AttachType != q.AttachType || p.License != q.License || p.Flags != q.Flags {
+		return false
+	}
+	switch p.Type {
+	case ebpf.TracePoint, ebpf.RawTracepoint, ebpf.Kprobe:
+		// The context is the same wherever they are attached.
+	default:
+		if p.AttachTo != q.AttachTo {
+			return false
+		}
+	}
+	sameCallee := func(a, b Subprogram) bool { return a.Start == b.Start && a.Func == b.Func }
+	return slices.Equal(p.Insns, q.Insns) && slices.Equal(p.Maps, q.Maps) && slices.Equal(p.Kfuncs, q.Kfuncs) &&
+		slices.Equal(p.Relocations, q.Relocations) &&
+		slices.EqualFunc(p.Subprograms[1:], q.Subprograms[1:], sameCallee)
 }
