@@ -141,8 +141,8 @@ func (v *verifier) unary(in image.Insn, dst *reg, wide bool) *Error {
 	return nil
 }
 
-// maxOffset bounds what may be added to a pointer, as in the kernel
-// (BPF_MAX_VAR_OFF): no sum of offsets can wrap around.
+// maxOffset bounds what may be subtracted from a pointer, and sizes of memory
+// (the kernel's BPF_MAX_VAR_OFF and BPF_MAX_VAR_SIZ).
 const maxOffset = 1 << 29
 
 // pointerALU is arithmetic with a pointer on one side or both.
@@ -163,19 +163,20 @@ func (v *verifier) pointerALU(op scalar.Op, wide bool, dst, src *reg) *Error {
 		return v.fail(CodePointerArith, "32-bit arithmetic on %s", v.describe(p))
 	case op != scalar.Add && (op != scalar.Sub || p == src):
 		return v.fail(CodePointerArith, "arithmetic on %s: only a number can be added or subtracted", v.describe(p))
+	case op == scalar.Sub && p.kind == stackPtr: // the kernel's rule; compilers add
+		return v.fail(CodePointerArith, "a number is subtracted from %s: only addition is possible", v.describe(p))
 	case p.orNull:
 		return v.fail(CodeNullPointer, "%s is moved; it must be compared with NULL first", v.describe(p))
 	case p.kind == mapPtr:
 		return v.fail(CodePointerArith, "%s is moved: it points to a map, not to a value", v.describe(p))
 	}
-	r := n.v.R
-	if r.Smin <= -maxOffset || r.Smax >= maxOffset {
-		return v.fail(CodePointerArith, "a number is added to %s that has no sufficient bounds: it is %s", v.describe(p), offsets(r.Smin, r.Smax))
-	}
 	out := *p
 	out.v = w64.Binary(op, &p.v, &n.v)
-	if out.v.R.Smin <= -maxOffset || out.v.R.Smax >= maxOffset {
-		return v.fail(CodePointerArith, "%s is moved to offset %s, too far", v.describe(p), offsets(out.v.R.Smin, out.v.R.Smax))
+	for _, r := range [2]scalar.Range{n.v.R, out.v.R} {
+		if r.Smin <= -maxOffset || r.Smin >= maxOffset {
+			return v.fail(CodePointerArith, "a number that has no sufficient lower bound is added to %s: it is %s",
+				v.describe(p), offsets(n.v.R.Smin, n.v.R.Smax))
+		}
 	}
 	if out.v.Bits.Mask != 0 && p.kind == contextPtr {
 		return v.fail(CodePointerArith, "a number that is not known is added to the context")

@@ -445,7 +445,7 @@ func (v *verifier) atomic(in image.Insn) *Error {
 	case mapValue, record:
 		if !aligned(p, off, size) {
 			return v.fail(CodeMisaligned, "an atomic operation on %d bytes at offset %s; it must be aligned to its size",
-				size, offsets(p.v.R.Smin+int64(off), p.v.R.Smax+int64(off)))
+				size, offsets(reach(p, off)))
 		}
 		if _, err := v.loadFrom(p, off, size); err != nil {
 			return err

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
@@ -61,7 +62,7 @@ type verifier struct {
 
 // A kept state is one that paths are compared with.
 type kept struct {
-	*state
+	*state // nil once it was dropped
 	// parent is the kept state before it on its path.
 	parent *kept
 	// open is the number of paths from here that are not walked to their end:
@@ -235,14 +236,16 @@ func (v *verifier) visit() (walk, *Error) {
 	return goOn, nil
 }
 
-// dropUseless drops kept states that were compared often and in vain.
+// dropUseless drops kept states that were compared often and in vain, also those
+// whose paths are still walked: a loop that comes back does so soon.
 func (v *verifier) dropUseless() {
 	here := v.kept[v.insn]
 	useful := here[:0]
 	for _, k := range here {
-		if k.open == 0 && sameCalls(k.state, v.cur) {
+		if sameCalls(k.state, v.cur) {
 			if k.misses++; k.misses > 3*k.hits+3 {
 				v.pool.free(k.state)
+				k.state = nil
 				continue
 			}
 		}
@@ -377,9 +380,10 @@ func (v *verifier) resolveMaps() *Error {
 			return v.fail(CodeMalformed, "the program refers to map %q, which the object does not have", name)
 		}
 		m := mapInfo{name: name, spec: spec, special: specialField(spec.Value)}
-		// A map that programs may not write is frozen when it is loaded with
-		// contents: from then on nobody may.
-		if m.readOnly() && len(spec.Contents) == 1 && spec.MaxEntries == 1 {
+		// The loader freezes constant data when it has filled it in: what programs
+		// may not write, nobody can change from then on.
+		frozen := strings.HasPrefix(spec.Name, ".rodata") || spec.Name == ".kconfig"
+		if frozen && m.readOnly() && len(spec.Contents) == 1 && spec.MaxEntries == 1 {
 			m.constants, _ = spec.Contents[0].Value.([]byte)
 		}
 		v.maps = append(v.maps, m)

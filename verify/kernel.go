@@ -43,7 +43,7 @@ func (v *verifier) loadKernel(p *reg, off, size int) (reg, *Error) {
 	at, ok := p.v.IsConst()
 	if !ok {
 		return reg{}, v.fail(CodeKernelBounds, "%s is loaded from at offset %s; only constant offsets are possible",
-			v.describe(p), offsets(p.v.R.Smin+int64(off), p.v.R.Smax+int64(off)))
+			v.describe(p), offsets(reach(p, off)))
 	}
 	o := int64(at) + int64(off)
 	t := v.types[p.object]

@@ -125,6 +125,5 @@ func kernelMap(spec *ebpf.MapSpec) (*ebpf.Map, error) {
 	s := spec.Copy()
 	s.Pinning = ebpf.PinNone
 	s.Key, s.Value = nil, nil // types say nothing to these programs
-	s.Name = ""
 	return ebpf.NewMap(s)
 }

@@ -21,6 +21,13 @@ func offsets(first, last int64) string {
 	return fmt.Sprintf("%d..%d", first, last)
 }
 
+// reach is the first and the last offset that an access at off from p may have.
+// Offsets that are out of every bound are cut, so that sums do not wrap around.
+func reach(p *reg, off int) (first, last int64) {
+	const far = 1 << 40
+	return max(p.v.R.Smin, -far) + int64(off), min(p.v.R.Smax, far) + int64(off)
+}
+
 // loadImm is a 64-bit immediate load, of a number or of a map.
 func (v *verifier) loadImm(in image.Insn) *Error {
 	next := v.p.Insns[v.insn+1]
@@ -185,7 +192,7 @@ func (v *verifier) inRecord(p *reg, off, size int) *Error {
 }
 
 func (v *verifier) within(p *reg, off, size int, have int64, what func() string) *Error {
-	first, last := p.v.R.Smin+int64(off), p.v.R.Smax+int64(off)
+	first, last := reach(p, off)
 	if first < 0 || last+int64(size) > have {
 		return v.fail(CodeValueBounds, "%d bytes are accessed at offset %s of %s, which has %d bytes", size, offsets(first, last), what(), have)
 	}

@@ -11,7 +11,7 @@ type span struct{ low, high int }
 // stackSpan are the bytes that size bytes at off from a stack pointer may touch,
 // with all of its offsets. exact says that there is only one offset.
 func (v *verifier) stackSpan(p *reg, off, size int) (s span, exact bool, err *Error) {
-	first, last := p.v.R.Smin+int64(off), p.v.R.Smax+int64(off)
+	first, last := reach(p, off)
 	if first < -stackSize || last+int64(size) > 0 {
 		return s, false, v.fail(CodeStackBounds, "%d bytes at offset %s from the frame pointer are accessed; the stack is -%d..-1",
 			size, offsets(first, last), stackSize)
@@ -67,7 +67,7 @@ func (v *verifier) loadStack(p *reg, off, size int) (reg, *Error) {
 
 func (v *verifier) misalignedStack(p *reg, off, size int) *Error {
 	return v.fail(CodeMisaligned, "%d bytes at offset %s from the frame pointer are accessed; stack accesses are aligned to their size",
-		size, offsets(p.v.R.Smin+int64(off), p.v.R.Smax+int64(off)))
+		size, offsets(reach(p, off)))
 }
 
 // assemble is the number in s, made of what its bytes hold.

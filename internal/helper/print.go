@@ -206,16 +206,15 @@ func (p *printer) string(f []byte, i int, arg uint64, s spec, from *space) (int,
 // address prints an IP address in memory: %pI4 1.2.3.4, %pi4 001.002.003.004,
 // %pI6 with colons, %pi6 without.
 func (p *printer) address(kind, version byte, arg uint64) mem.Errno {
-	var ip [16]byte
-	text := make([]byte, 0, 40)
-	n := 4
+	ip := p.call.Buffer[:4]
 	if version == '6' {
-		n = 16
+		ip = p.call.Buffer[:16]
 	}
-	if checkKernel(p.call, arg, uint64(n)) != 0 || readKernel(p.call, ip[:n], arg) != n {
-		clear(ip[:])
+	if checkKernel(p.call, arg, uint64(len(ip))) != 0 || readKernel(p.call, ip, arg) != len(ip) {
+		clear(ip)
 	}
-	for i, b := range ip[:n] {
+	text := make([]byte, 0, 40)
+	for i, b := range ip {
 		switch {
 		case version == '4':
 			if i > 0 {

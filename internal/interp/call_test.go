@@ -103,6 +103,7 @@ func TestRefused(t *testing.T) {
 		{"frame pointer loaded", "writes the frame pointer", raw(image.Insn{Op: 0x79, Dst: 10, Src: 1})},
 		{"frame pointer exchanged", "writes the frame pointer", raw(image.Insn{Op: 0xdb, Src: 10, Imm: 0xe1})},
 		{"jump out", "jumps to 7, outside", raw(image.Insn{Op: ja, Off: 6})},
+		{"jump past the last", "jumps to 2, outside", raw(image.Insn{Op: ja, Off: 1})},
 		{"jump before", "jumps to -1, outside", raw(image.Insn{Op: ja, Off: -2})},
 		{"jump into a pair", "jumps to 2, the middle", raw(image.Insn{Op: ja, Off: 1}, image.Insn{Op: lddw}, image.Insn{})},
 		{"half a pair", "without its second half", []image.Insn{{Op: lddw}}},

@@ -57,9 +57,8 @@ func testSequence(t *testing.T, p *pattern, rng *rand.Rand) {
 	// the sequence is an immediate load or its first value, plus other registers.
 	address := b.runner.Context.Addr + 256
 	type origin struct {
-		lddw   int // slot that sets it, -1 for its first value
-		plus   uint64
-		copied byte // the letter that it is a copy of
+		lddw int // slot that sets it, -1 for its first value, -2 if it is not known
+		plus uint64
 	}
 	origins := map[byte]*origin{}
 	of := func(v byte) *origin {
@@ -94,7 +93,7 @@ func testSequence(t *testing.T, p *pattern, rng *rand.Rand) {
 		case opLoad8, opLoad16, opLoad32, opLoad64:
 			settle(of(s.src).lddw, address-of(s.src).plus, registerOf[s.src], &start, code)
 			delete(origins, s.dst)
-			*of(s.dst) = origin{lddw: -2} // a value that is not known here
+			*of(s.dst) = origin{lddw: -2}
 		case opStore8Reg, opStore16Reg, opStore32Reg, opStore64Reg:
 			settle(of(s.dst).lddw, address-of(s.dst).plus, registerOf[s.dst], &start, code)
 		}

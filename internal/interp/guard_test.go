@@ -2,6 +2,7 @@ package interp
 
 import (
 	"errors"
+	"runtime"
 	"testing"
 
 	"github.com/cilium/ebpf"
@@ -200,6 +201,9 @@ func TestTrapTells(t *testing.T) {
 // TestFault lets unverified code touch memory that is not there, in the fast
 // mode: an error of the run.
 func TestFault(t *testing.T) {
+	if runtime.GOARCH == "wasm" {
+		t.Skip(noFaults)
+	}
 	b := newBench(t)
 	for _, addr := range []int64{0, 0x10, 0x00ff_0000_0000_0000, 1 << 46} {
 		_, err := b.compile(assemble(t,

@@ -624,7 +624,6 @@ func (c *Code) checked(call *helper.Call, ctx uint64, frames *frames, g *guard) 
 			pc := c.pc(ip)
 			fetchAdd32(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchAdd32:
 			va := r[in[0].dst&15]
@@ -648,7 +647,6 @@ func (c *Code) checked(call *helper.Call, ctx uint64, frames *frames, g *guard) 
 			pc := c.pc(ip)
 			fetchOr32(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchOr32:
 			va := r[in[0].dst&15]
@@ -672,7 +670,6 @@ func (c *Code) checked(call *helper.Call, ctx uint64, frames *frames, g *guard) 
 			pc := c.pc(ip)
 			fetchAnd32(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchAnd32:
 			va := r[in[0].dst&15]
@@ -696,7 +693,6 @@ func (c *Code) checked(call *helper.Call, ctx uint64, frames *frames, g *guard) 
 			pc := c.pc(ip)
 			fetchXor32(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchXor32:
 			va := r[in[0].dst&15]
@@ -733,7 +729,6 @@ func (c *Code) checked(call *helper.Call, ctx uint64, frames *frames, g *guard) 
 			pc := c.pc(ip)
 			r[0] = cmpxchg32(va+uint64(in[0].off), r[0], vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opAtomicAdd64:
 			va := r[in[0].dst&15]
@@ -744,7 +739,6 @@ func (c *Code) checked(call *helper.Call, ctx uint64, frames *frames, g *guard) 
 			pc := c.pc(ip)
 			fetchAdd64(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchAdd64:
 			va := r[in[0].dst&15]
@@ -768,7 +762,6 @@ func (c *Code) checked(call *helper.Call, ctx uint64, frames *frames, g *guard) 
 			pc := c.pc(ip)
 			fetchOr64(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchOr64:
 			va := r[in[0].dst&15]
@@ -792,7 +785,6 @@ func (c *Code) checked(call *helper.Call, ctx uint64, frames *frames, g *guard) 
 			pc := c.pc(ip)
 			fetchAnd64(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchAnd64:
 			va := r[in[0].dst&15]
@@ -816,7 +808,6 @@ func (c *Code) checked(call *helper.Call, ctx uint64, frames *frames, g *guard) 
 			pc := c.pc(ip)
 			fetchXor64(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchXor64:
 			va := r[in[0].dst&15]
@@ -853,7 +844,6 @@ func (c *Code) checked(call *helper.Call, ctx uint64, frames *frames, g *guard) 
 			pc := c.pc(ip)
 			r[0] = cmpxchg64(va+uint64(in[0].off), r[0], vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opJeq64Imm:
 			va := r[in[0].dst&15]

@@ -571,7 +571,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			fetchAdd32(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchAdd32:
 			va := r[in[0].dst&15]
@@ -589,7 +588,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			fetchOr32(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchOr32:
 			va := r[in[0].dst&15]
@@ -607,7 +605,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			fetchAnd32(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchAnd32:
 			va := r[in[0].dst&15]
@@ -625,7 +622,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			fetchXor32(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchXor32:
 			va := r[in[0].dst&15]
@@ -653,7 +649,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			r[0] = cmpxchg32(va+uint64(in[0].off), r[0], vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opAtomicAdd64:
 			va := r[in[0].dst&15]
@@ -661,7 +656,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			fetchAdd64(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchAdd64:
 			va := r[in[0].dst&15]
@@ -679,7 +673,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			fetchOr64(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchOr64:
 			va := r[in[0].dst&15]
@@ -697,7 +690,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			fetchAnd64(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchAnd64:
 			va := r[in[0].dst&15]
@@ -715,7 +707,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			fetchXor64(va+uint64(in[0].off), vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opFetchXor64:
 			va := r[in[0].dst&15]
@@ -743,7 +734,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			r[0] = cmpxchg64(va+uint64(in[0].off), r[0], vb)
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opJeq64Imm:
 			va := r[in[0].dst&15]
@@ -1081,7 +1071,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			r[0] = c.helpers[in[0].imm](call, r[1], r[2], r[3], r[4], r[5])
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 1*insnSize)
 		case opLocal:
 			if frames.depth == mem.MaxFrames-1 {
@@ -2144,7 +2133,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			r[0] = c.helpers[in[4].imm](call, r[1], r[2], r[3], r[4], r[5])
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 5*insnSize)
 		case opMov64Regab_Call:
 			vb := r[in[0].src&15]
@@ -2153,7 +2141,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			r[0] = c.helpers[in[1].imm](call, r[1], r[2], r[3], r[4], r[5])
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 2*insnSize)
 		case opLddwa_Call:
 			va := in[0].imm64()
@@ -2161,7 +2148,6 @@ func (c *Code) fast(call *helper.Call, ctx uint64, frames *frames) (uint64, *Tra
 			pc := c.pc(ip)
 			r[0] = c.helpers[in[2].imm](call, r[1], r[2], r[3], r[4], r[5])
 			ip = c.ip(pc)
-			in = (*[8]insn)(ip)
 			ip = unsafe.Add(ip, 3*insnSize)
 		}
 	}

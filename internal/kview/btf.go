@@ -26,8 +26,11 @@ var persona = []reflect.Type{
 	reflect.TypeFor[BpfRingbuf](),
 }
 
-// Types are the types of the persona, for CO-RE to relocate against.
-var Types = sync.OnceValue(func() *btf.Spec {
+// Types are the types of the persona, for CO-RE to relocate against. Nobody may
+// change them.
+func Types() *btf.Spec { return builtTypes() }
+
+var builtTypes = sync.OnceValue(func() *btf.Spec {
 	b := types{}
 	var all []btf.Type
 	for _, t := range persona {

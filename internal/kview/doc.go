@@ -31,6 +31,10 @@
 //   - Identity of dentries is by mount and path; a renamed file gets a new one.
 //   - Of a file whose path is longer than PATH_MAX the kernel tells nothing to
 //     readlink: its dentry has an empty name.
+//   - A mount that no mountinfo lists (taken off while in use) is its own parent,
+//     its file system has no type and no magic number.
+//   - stat may differ from the inode: btrfs subvolumes and overlays number files
+//     in their own way.
 //   - The pid of a parent outside of the traced tree is that of its process.
 //   - parent is real_parent: the tracer itself is not shown.
 //   - A view from inside of a chroot or a pid namespace has its top there.

@@ -93,14 +93,6 @@ func (v *View) statPath(i uint32, st *fileStat) bool {
 	if note.path == "" || note.mount.table == nil {
 		return false
 	}
-	n := v.name.start("")
-	if t := note.mount.table; t != v.tables[0] {
-		if v.now() == nil || len(note.path) < len(t.prefix) || note.path[:len(t.prefix)] != t.prefix {
-			return false
-		}
-		n = v.name.proc(int(v.tid), "root").add(note.path[len(t.prefix):])
-	} else {
-		n.add(note.path)
-	}
-	return v.system.stat(cwd, n.c(), false, st) == nil && st.mount == note.mount.id
+	t := v.now()
+	return t != nil && v.statNamed(note.mount.table, t, note.path, st) == nil && st.mount == note.mount.id
 }

@@ -2,6 +2,7 @@ package kview
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 )
 
@@ -46,9 +47,9 @@ func (v *View) statPlace(p place, st *fileStat) error {
 		if err != nil {
 			return err
 		}
-		return v.system.stat(dir, v.name.start("").number(p.fd).c(), true, st)
+		return v.system.stat(dir, v.name.start("").number(p.fd).c(), st)
 	}
-	return v.system.stat(cwd, p.path(&v.name).c(), true, st)
+	return v.system.stat(cwd, p.path(&v.name).c(), st)
 }
 
 // internal are the file systems that only the kernel itself mounts, by the start
@@ -117,23 +118,59 @@ func (v *View) resolve(at place, text []byte) *link {
 	case !path:
 		e = v.resolveInternal(l, &st, at)
 	case deleted && st.dev == v.sharedDev:
-		e = v.stray(&st, "tmpfs")
-		l.dentry = v.lone(e.super, strings.TrimSuffix(l.text[1:], deletedSuffix))
+		e = v.resolveShared(l, &st, "tmpfs")
+	case deleted && st.dev == v.hugeDev:
+		e = v.resolveShared(l, &st, "hugetlbfs")
 	default:
 		e = v.resolvePath(l, &st, at.task, deleted)
 	}
 	l.mount = v.mountObject(e, 0)
-	if !e.super.known {
-		if magic, err := v.system.magic(at.path(&v.name).c()); err == nil {
-			e.super.obj.SMagic, e.super.known = magic, true
-			v.magics[e.fsType] = magic
-		}
-	}
-	if path && !deleted {
+	v.findMagic(e.super, e.fsType, at)
+	if path && !deleted && e.table != nil {
 		v.links[linkKey{st.mount, l.text}] = l
 		v.textBytes += len(l.text)
 	}
 	return l
+}
+
+// resolveShared makes the dentry of a file in one of the kernel's own file
+// systems for shared memory: its text looks like a path.
+func (v *View) resolveShared(l *link, st *fileStat, fsType string) *mountEntry {
+	e := v.stray(st, fsType)
+	l.dentry = v.lone(e.super, strings.TrimSuffix(l.text[1:], deletedSuffix))
+	return e
+}
+
+// remoteMagics are the magic numbers (linux/magic.h) of file systems that some
+// process or machine serves, alone or below another. That may be the target, or
+// nobody any more: asking it with statfs could take forever.
+var remoteMagics = map[string]uint64{
+	"9p":       0x01021997,
+	"afs":      0x6b414653,
+	"ceph":     0x00c36400,
+	"cifs":     0xff534d42,
+	"coda":     0x73757245,
+	"ecryptfs": 0xf15f,
+	"fuse":     0x65735546,
+	"fuseblk":  0x65735546,
+	"nfs":      0x6969,
+	"nfs4":     0x6969,
+	"overlay":  0x794c7630,
+	"smb3":     0xfe534d42,
+	"virtiofs": 0x65735546,
+}
+
+// findMagic finds s_magic by a file of the file system.
+func (v *View) findMagic(s *superEntry, fsType string, at place) {
+	if s.known || fsType == "" {
+		return
+	}
+	magic, err := v.system.magic(at.path(&v.name).c())
+	if err != nil {
+		return
+	}
+	s.obj.SMagic, s.known = magic, true
+	v.magics[fsType] = magic
 }
 
 // deleted tells a deleted file from one whose name only looks like it: the
@@ -143,13 +180,38 @@ func (v *View) deleted(t *task, text []byte, st *fileStat) bool {
 		return true
 	}
 	var named fileStat
-	same := func(n *name) bool {
-		n.b = append(n.b, text...)
-		return v.system.stat(cwd, n.c(), false, &named) == nil &&
-			named.ino == st.ino && named.dev == st.dev && named.mount == st.mount
+	for _, in := range []*mountTable{v.tables[0], nil} {
+		if v.statNamed(in, t, string(text), &named) == nil &&
+			named.ino == st.ino && named.dev == st.dev && named.mount == st.mount {
+			return false
+		}
 	}
-	return !same(v.name.start("")) && !same(v.name.proc(int(t.tid), "root"))
+	return true
 }
+
+// statNamed asks about a path as the namespace of a table has it, nil for that
+// of the task.
+func (v *View) statNamed(in *mountTable, t *task, path string, st *fileStat) error {
+	if in == v.tables[0] {
+		return v.system.statCached(cwd, v.name.start(path).c(), st)
+	}
+	if in != nil {
+		below, ok := strings.CutPrefix(path, in.prefix)
+		if !ok {
+			return errOutside
+		}
+		path = below
+	}
+	root, err := v.system.openPlace(place{task: t, what: "root"}.path(&v.name).c())
+	if err != nil {
+		return err
+	}
+	defer v.system.close(root)
+	return v.system.statCached(root, v.name.start(".").add(path).c(), st)
+}
+
+// errOutside says that a path lies outside of the root that it is asked from.
+var errOutside = errors.New("outside of the root")
 
 // resolvePath finds the mount and the dentry of a path.
 func (v *View) resolvePath(l *link, st *fileStat, t *task, deleted bool) *mountEntry {
@@ -159,7 +221,7 @@ func (v *View) resolvePath(l *link, st *fileStat, t *task, deleted bool) *mountE
 	}
 	var e *mountEntry
 	if st.mount != 0 {
-		e = v.mountByID(st.mount, t)
+		e = v.mountByID(st, t)
 	} else {
 		e = v.tables[0].mountOf(path)
 	}
@@ -169,12 +231,12 @@ func (v *View) resolvePath(l *link, st *fileStat, t *task, deleted bool) *mountE
 		rest, ok = e.below(path)
 	}
 	if !ok {
-		e = v.stray(st, "")
+		e = v.stray(st, v.typeOf(st.dev))
 		rest = path
 	}
 	v.mountObject(e, 0)
 	if deleted {
-		dir, base, _ := cutLast(rest)
+		dir, base := cutLast(rest)
 		parent := v.placeOf(e, dir, path[:len(path)-len(rest)+len(dir)])
 		l.dentry = v.newDentry(e.super, parent, base)
 		return e
@@ -184,23 +246,32 @@ func (v *View) resolvePath(l *link, st *fileStat, t *task, deleted bool) *mountE
 }
 
 // cutLast cuts a path at its last slash.
-func cutLast(path string) (dir, base string, found bool) {
+func cutLast(path string) (dir, base string) {
 	i := strings.LastIndexByte(path, '/')
-	if i < 0 {
-		return "", path, false
-	}
-	return path[:i], path[i+1:], true
+	return path[:max(i, 0)], path[i+1:]
 }
 
 // stray is the entry of a mount that no table lists.
 func (v *View) stray(st *fileStat, fsType string) *mountEntry {
-	if e := v.strays[st.mount]; e != nil && e.dev == st.dev {
+	if e := v.strays[st.mount]; e != nil && e.dev == st.dev && e.fsType == fsType {
 		return e
 	}
 	e := &mountEntry{mountLine: mountLine{id: st.mount, dev: st.dev, root: "/", point: "/", fsType: fsType}}
 	v.strays[st.mount] = e
 	v.mountObject(e, 0)
 	return e
+}
+
+// typeOf is the type of a file system that some table lists, "" if none does.
+func (v *View) typeOf(dev uint32) string {
+	for _, t := range v.tables {
+		for _, e := range t.byID {
+			if e.dev == dev {
+				return e.fsType
+			}
+		}
+	}
+	return ""
 }
 
 // resolveInternal makes the dentry of a file that has no path.

@@ -9,7 +9,8 @@ import (
 // mountTable are the mounts of one mount namespace, as one of its processes sees
 // them.
 type mountTable struct {
-	file      int // its mountinfo, kept open: it says when it has changed
+	file      int   // its mountinfo, kept open: it says when it has changed
+	task      *task // whose mountinfo it is, nil for our own
 	namespace string
 	// prefix is the way from the namespace's root to the reader's, if that is not
 	// the same (chroot): mount points begin at the reader's root, link texts do not.
@@ -40,9 +41,12 @@ type superEntry struct {
 	known bool   // whether s_magic need not be asked for any more
 }
 
+// superKey tells file systems apart. Where the place of a mount in its file
+// system is unknown it has a tree of dentries for itself.
 type superKey struct {
 	dev    uint32
 	fsType string
+	stray  int32 // id of such a mount, else 0
 }
 
 const (
@@ -113,40 +117,62 @@ func (v *View) checkMounts() {
 		}
 		v.forgetPaths()
 		if v.loadMounts(t) != nil && i > 0 {
-			v.system.close(t.file)
-			v.tables = append(v.tables[:i], v.tables[i+1:]...)
+			v.dropMounts(i)
 			i--
 		}
 	}
 }
 
-// mountByID finds a mount in the tables, and when it is in none in the
-// mountinfo of the task that has the file. It is nil for one that nobody lists:
-// the kernel's own mounts and those that were taken off while in use.
-func (v *View) mountByID(id int32, t *task) *mountEntry {
+// dropMounts lets go of a table. Its open mountinfo keeps a namespace alive, so
+// it must not outlive the task that it belongs to.
+func (v *View) dropMounts(i int) {
+	v.system.close(v.tables[i].file)
+	v.tables = append(v.tables[:i], v.tables[i+1:]...)
+	v.forgetPaths()
+}
+
+// mountByID finds the mount of a file in the tables, and when it is in none in
+// the mountinfo of the task that has the file. It is nil for one that nobody
+// lists: the kernel's own mounts and those that were taken off while in use.
+func (v *View) mountByID(st *fileStat, t *task) *mountEntry {
 	for _, table := range v.tables {
-		if e := table.byID[id]; e != nil {
+		if e := table.byID[st.mount]; e != nil {
 			return e
 		}
 	}
-	if e := v.strays[id]; e != nil {
+	if e := v.strays[st.mount]; e != nil && e.dev == st.dev {
 		return e
 	}
+	if table := v.addTable(t); table != nil {
+		return table.byID[st.mount]
+	}
+	return nil
+}
+
+// addTable reads the mounts of a task's namespace. It gives nil if they are known
+// already, or can't be read.
+func (v *View) addTable(t *task) *mountTable {
 	ns := v.linkText(v.name.proc(int(t.tid), "ns/mnt"))
-	if ns == "" {
+	root := v.linkText(v.name.proc(int(t.tid), "root"))
+	if ns == "" || root == "" {
 		return nil
 	}
-	for _, table := range v.tables {
-		if table.namespace == ns {
+	for i, table := range v.tables {
+		if table.namespace != ns {
+			continue
+		}
+		if i == 0 || table.prefix == "" || root != "/" {
 			return nil
 		}
+		v.dropMounts(i) // this task sees more of the namespace
+		break
 	}
 	fd, err := v.system.open(v.name.proc(int(t.tid), "mountinfo").c())
 	if err != nil {
 		return nil
 	}
-	table := &mountTable{file: fd, namespace: ns}
-	if root := v.linkText(v.name.proc(int(t.tid), "root")); root != "/" {
+	table := &mountTable{file: fd, task: t, namespace: ns}
+	if root != "/" {
 		table.prefix = root
 	}
 	if err := v.loadMounts(table); err != nil {
@@ -154,11 +180,10 @@ func (v *View) mountByID(id int32, t *task) *mountEntry {
 		return nil
 	}
 	if len(v.tables) == maxTables { // the first is our own
-		v.system.close(v.tables[1].file)
-		v.tables = append(v.tables[:1], v.tables[2:]...)
+		v.dropMounts(1)
 	}
 	v.tables = append(v.tables, table)
-	return table.byID[id]
+	return table
 }
 
 // mountOf finds the mount that a walk along path ends in, as the kernel walks:
@@ -205,7 +230,11 @@ func (v *View) mountObject(e *mountEntry, depth int) uint64 {
 	}
 	m, _, addr := v.arena.mounts.take()
 	e.addr = addr
-	e.super = v.superBlock(superKey{e.dev, e.fsType})
+	key := superKey{dev: e.dev, fsType: e.fsType}
+	if e.table == nil {
+		key.stray = e.id
+	}
+	e.super = v.superBlock(key)
 	m.MntID = e.id
 	m.Mnt.MntSb.Addr = e.super.addr
 	root := v.walk(e.super, e.super.root, e.root)
@@ -284,7 +313,7 @@ func (v *View) superBlock(key superKey) *superEntry {
 	}
 	s := &superEntry{known: true}
 	v.supers[key] = s
-	if key != (superKey{}) {
+	if key.dev != 0 {
 		var obj *SuperBlock
 		obj, _, s.addr = v.arena.supers.take()
 		s.obj = obj

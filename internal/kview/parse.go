@@ -10,7 +10,6 @@ import (
 
 // statLine is what /proc/PID/stat tells.
 type statLine struct {
-	comm  []byte
 	ppid  int32
 	flags uint32
 	start uint64 // clock ticks since boot, 100 a second (USER_HZ)
@@ -23,7 +22,6 @@ func parseStat(b []byte) (s statLine, ok bool) {
 	if open < 0 || end < open {
 		return s, false
 	}
-	s.comm = b[open+1 : end]
 	rest := b[end+1:]
 	for field := 3; field <= 22; field++ {
 		var word []byte

@@ -10,7 +10,7 @@ const statusSample = "Name:\ta\\nb\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t7
 func TestParseStat(t *testing.T) {
 	line := "7 (a) R (b) S 5 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 9 9"
 	s, ok := parseStat([]byte(line))
-	if !ok || string(s.comm) != "a) R (b" || s.ppid != 5 || s.flags != 4194560 || s.start != 123456 {
+	if !ok || s.ppid != 5 || s.flags != 4194560 || s.start != 123456 {
 		t.Errorf("%+v, %v", s, ok)
 	}
 	for _, bad := range []string{"", "7 a S 1", ")(", "7 (a)", "7 (a) S x", "7 (a) S -1 7 7 0 -1 1 1 2 3 4 5 6 7 8 20 0 1 0 1", strings.Repeat("(", 9999)} {
@@ -50,7 +50,7 @@ func TestParseFdinfo(t *testing.T) {
 
 func TestParseMountinfo(t *testing.T) {
 	for line, want := range map[string]mountLine{
-		`36 35 98:0 /mnt1 /mnt\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`: {36, 35, 98<<20 | 0, "/mnt1", "/mnt 2", "ext3"},
+		`36 35 98:0 /mnt1 /mnt\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue`: {36, 35, 98 << 20, "/mnt1", "/mnt 2", "ext3"},
 		`29 1 0:26 / / rw - fuse.sshfs host:/a\040-\040b rw`:                                 {29, 1, 26, "/", "/", "fuse"},
 		`5 4 0:4 mnt:[4026532] /run/ns rw shared:1 master:2 propagate_from:3 - nsfs nsfs rw`: {5, 4, 4, "mnt:[4026532]", "/run/ns", "nsfs"},
 	} {
@@ -79,7 +79,7 @@ func FuzzStat(f *testing.F) {
 	f.Add([]byte("7 (a) R (b) S 5 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 123456 9 9"))
 	f.Add([]byte("7 (a"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if s, ok := parseStat(b); ok && (s.ppid < 0 || len(s.comm) > len(b)) {
+		if s, ok := parseStat(b); ok && (s.ppid < 0) {
 			t.Errorf("%+v", s)
 		}
 	})

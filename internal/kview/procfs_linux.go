@@ -14,6 +14,7 @@ type system struct {
 	statfs unix.Statfs_t
 	poll   unix.PollFd
 	zero   unix.Timespec
+	how    unix.OpenHow
 	entry  [64]byte
 	info   pidfdInfo
 }
@@ -51,8 +52,13 @@ func call(nr, a, b, c, d, e uintptr) (uintptr, error) {
 	}
 }
 
-func (s *system) open(path *byte) (int, error) {
-	fd, err := call(unix.SYS_OPENAT, ^uintptr(99), uintptr(unsafe.Pointer(path)), unix.O_RDONLY|unix.O_CLOEXEC, 0, 0)
+func (s *system) open(path *byte) (int, error) { return s.openWith(path, unix.O_RDONLY) }
+
+// openPlace opens a place without access to it.
+func (s *system) openPlace(path *byte) (int, error) { return s.openWith(path, unix.O_PATH) }
+
+func (s *system) openWith(path *byte, flags uintptr) (int, error) {
+	fd, err := call(unix.SYS_OPENAT, ^uintptr(99), uintptr(unsafe.Pointer(path)), flags|unix.O_CLOEXEC, 0, 0)
 	return int(fd), err
 }
 
@@ -69,13 +75,34 @@ func (s *system) readLink(dir int, path *byte, p []byte) (int, error) {
 	return int(n), err
 }
 
-// stat asks about the file that path leads to, and with follow false about what
-// path itself names. It starts no automount and asks no server.
-func (s *system) stat(dir int, path *byte, follow bool, st *fileStat) error {
-	flags := uintptr(unix.AT_NO_AUTOMOUNT | unix.AT_STATX_DONT_SYNC)
-	if !follow {
-		flags |= unix.AT_SYMLINK_NOFOLLOW
+// stat asks about the file that a link of /proc leads to, without asking the
+// server of its file system.
+func (s *system) stat(dir int, link *byte, st *fileStat) error {
+	return s.statWith(dir, link, 0, st)
+}
+
+// statCached asks about what a path below dir leads to, if the kernel knows the
+// way by heart and no part of it is a symbolic link. So no file system is asked
+// for a name: one that the target itself serves (FUSE) would wait for the target.
+func (s *system) statCached(dir int, path *byte, st *fileStat) error {
+	s.how = unix.OpenHow{
+		Flags:   unix.O_PATH | unix.O_NOFOLLOW | unix.O_CLOEXEC,
+		Resolve: resolveCached | unix.RESOLVE_NO_SYMLINKS,
 	}
+	fd, err := call(unix.SYS_OPENAT2, uintptr(dir), uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&s.how)), unix.SizeofOpenHow, 0)
+	if err != nil {
+		return err
+	}
+	defer s.close(int(fd))
+	return s.statWith(int(fd), &empty[0], unix.AT_EMPTY_PATH, st)
+}
+
+const resolveCached = 0x20 // RESOLVE_CACHED, from Linux 5.12 on
+
+var empty = []byte{0}
+
+func (s *system) statWith(dir int, path *byte, flags uintptr, st *fileStat) error {
+	flags |= unix.AT_NO_AUTOMOUNT | unix.AT_STATX_DONT_SYNC
 	x := &s.statx
 	_, err := call(unix.SYS_STATX, uintptr(dir), uintptr(unsafe.Pointer(path)), flags, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, uintptr(unsafe.Pointer(x)))
 	if err != nil {
@@ -95,7 +122,8 @@ func (s *system) stat(dir int, path *byte, follow bool, st *fileStat) error {
 	return nil
 }
 
-// magic is the magic number of the file system that path leads to.
+// magic is the magic number of the file system that path leads to. It may ask
+// the server: see remoteMagics.
 func (s *system) magic(path *byte) (uint64, error) {
 	_, err := call(unix.SYS_STATFS, uintptr(unsafe.Pointer(path)), uintptr(unsafe.Pointer(&s.statfs)), 0, 0, 0)
 	return uint64(s.statfs.Type), err
@@ -145,11 +173,25 @@ func (s *system) task(pidfd int, info *taskInfo) error {
 	return nil
 }
 
-// sharedMemoryDev is the device of the kernel's own tmpfs, in which memfd,
-// System V and anonymous shared memory live. memfd is one of its files.
-func sharedMemoryDev(memfd int) (uint32, error) {
+// sharedMemory gives the devices of the kernel's own tmpfs, in which memfd,
+// System V and anonymous shared memory live, and of its hugetlbfs for the same.
+// The latter is of the usual size of huge pages, and 0 where there are none.
+func sharedMemory() (shared, huge uint32, err error) {
+	if shared, err = memfdDev(0); err != nil {
+		return 0, 0, err
+	}
+	huge, _ = memfdDev(unix.MFD_HUGETLB)
+	return shared, huge, nil
+}
+
+func memfdDev(flags int) (uint32, error) {
+	fd, err := unix.MemfdCreate("skep:probe", unix.MFD_CLOEXEC|flags)
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
 	var st unix.Stat_t
-	if err := unix.Fstat(memfd, &st); err != nil {
+	if err := unix.Fstat(fd, &st); err != nil {
 		return 0, err
 	}
 	return kernelDev(unix.Major(st.Dev), unix.Minor(st.Dev)), nil

@@ -11,7 +11,9 @@ func (*system) open(*byte) (int, error)                  { return 0, errors.ErrU
 func (*system) close(int)                                {}
 func (*system) readAt(int, []byte, int) (int, error)     { return 0, errors.ErrUnsupported }
 func (*system) readLink(int, *byte, []byte) (int, error) { return 0, errors.ErrUnsupported }
-func (*system) stat(int, *byte, bool, *fileStat) error   { return errors.ErrUnsupported }
+func (*system) openPlace(*byte) (int, error)             { return 0, errors.ErrUnsupported }
+func (*system) stat(int, *byte, *fileStat) error         { return errors.ErrUnsupported }
+func (*system) statCached(int, *byte, *fileStat) error   { return errors.ErrUnsupported }
 func (*system) magic(*byte) (uint64, error)              { return 0, errors.ErrUnsupported }
 func (*system) xattr(*byte, *byte, []byte) (int, error)  { return 0, errors.ErrUnsupported }
 func (*system) openTask(int) (int, error)                { return 0, errors.ErrUnsupported }
@@ -19,6 +21,6 @@ func (*system) task(int, *taskInfo) error                { return errors.ErrUnsu
 func (*system) changed(int) bool                         { return false }
 func (*system) anyFrom(int, uint32) (bool, error)        { return false, errors.ErrUnsupported }
 
-func sharedMemoryDev(int) (uint32, error) { return 0, errors.ErrUnsupported }
-func handleLimit() int                    { return minHandles }
-func suspended() int64                    { return 0 }
+func sharedMemory() (shared, huge uint32, err error) { return 0, 0, errors.ErrUnsupported }
+func handleLimit() int                               { return minHandles }
+func suspended() int64                               { return 0 }

@@ -222,6 +222,8 @@ func (o *opener) obey(command, arg string) {
 		o.open("deep", "file", unix.O_CREAT|unix.O_RDWR)
 		o.check("chdir", unix.Fchdir(home))
 		unix.Close(home)
+	case "chroot":
+		o.check("chroot", unix.Chroot(arg))
 	case "chdir":
 		o.check("chdir", os.Chdir(arg))
 	}
@@ -292,6 +294,10 @@ func (o *opener) openOthers() {
 	fd, err = unix.MemfdCreate("a name", 0)
 	o.put("memfd", fd, err)
 	o.gone()
+	if fd, err := unix.MemfdCreate("huge", unix.MFD_HUGETLB); err == nil {
+		o.put("huge memfd", fd, nil)
+		o.gone()
+	}
 	if os.Getenv("KVIEW_CHROOT") != "" {
 		return
 	}
@@ -345,6 +351,14 @@ func (o *opener) openMounts() {
 	if unix.Mount("overlay", "merged", "overlay", 0, "lowerdir=lower,upperdir=upper,workdir=work") == nil {
 		o.open("overlay, lower", "merged/file", unix.O_RDONLY)
 		o.open("overlay, upper", "merged/new", create)
+	}
+	// A file system that the target serves itself, which it never does.
+	if fuse, err := unix.Open("/dev/fuse", unix.O_RDWR, 0); err == nil {
+		os.Mkdir("fuse", 0o700)
+		data := fmt.Sprintf("fd=%d,rootmode=40000,user_id=%d,group_id=%d", fuse, os.Getuid(), os.Getgid())
+		if unix.Mount("fuse", "fuse", "fuse", 0, data) == nil {
+			o.open("fuse", "fuse", unix.O_PATH)
+		}
 	}
 	os.MkdirAll("nested/one", 0o700)
 	mount("none", "nested/one", "tmpfs", 0, "")

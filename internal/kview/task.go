@@ -157,8 +157,12 @@ func (v *View) Forked(parentTID, childTID, childTGID int) {
 		}
 		v.exit(old)
 	}
+	by := v.tasks[int32(parentTID)]
+	if by == nil && int32(parentTID) == v.tid {
+		by = v.now()
+	}
 	if t := v.task(int32(childTID), int32(childTGID), true); t != nil {
-		t.forkedBy = v.tasks[int32(parentTID)]
+		t.forkedBy = by
 	}
 }
 
@@ -183,6 +187,11 @@ func (v *View) exit(t *task) {
 		return
 	}
 	v.drop(t)
+	for i := len(v.tables) - 1; i > 0; i-- {
+		if v.tables[i].task == t {
+			v.dropMounts(i)
+		}
+	}
 	t.gone = true
 	t.fds = nil
 	t.forkedBy = nil

@@ -417,7 +417,7 @@ func TestFlush(t *testing.T) {
 		if got := pathOf(t, k, f+uint64(unsafe.Offsetof(File{}.FPath))); got != name {
 			t.Fatalf("round %d: %q, want %q", i, got, name)
 		}
-		addresses[v.supers[superKey{v.tables[0].root.dev, v.tables[0].root.fsType}].addr] = true
+		addresses[v.supers[superKey{dev: v.tables[0].root.dev, fsType: v.tables[0].root.fsType}].addr] = true
 	}
 	if len(addresses) < 3 {
 		t.Errorf("the arena came round %d times", len(addresses)-1)

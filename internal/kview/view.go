@@ -2,6 +2,7 @@ package kview
 
 import (
 	"fmt"
+	"maps"
 	"os"
 
 	"github.com/skep-bpf/skep/internal/mem"
@@ -34,7 +35,7 @@ type View struct {
 	dentries map[dentryKey]uint32
 	supers   map[superKey]*superEntry
 	fsTypes  map[string]uint64
-	magics   map[string]uint64 // by type of file system, as statfs tells them
+	magics   map[string]uint64 // by type of file system
 
 	links     map[linkKey]*link
 	textBytes int // of the texts in links
@@ -43,7 +44,8 @@ type View struct {
 	tables        []*mountTable // the first is our own namespace's
 	strays        map[int32]*mountEntry
 	mountsChecked uint64 // the stop at which the tables were last checked
-	sharedDev     uint32 // device of the kernel's internal tmpfs
+	// Devices of the file systems in which the kernel itself keeps shared memory.
+	sharedDev, hugeDev uint32
 
 	noInfo   bool // pidfds don't tell who a task is
 	taskInfo taskInfo
@@ -83,7 +85,7 @@ func newEmpty(plan Plan, arena *arena) *View {
 		dentries: map[dentryKey]uint32{},
 		supers:   map[superKey]*superEntry{},
 		fsTypes:  map[string]uint64{},
-		magics:   map[string]uint64{},
+		magics:   maps.Clone(remoteMagics),
 		links:    map[linkKey]*link{},
 		strays:   map[int32]*mountEntry{},
 		text:     make([]byte, pathLimit),
@@ -101,12 +103,12 @@ func newEmpty(plan Plan, arena *arena) *View {
 }
 
 func (v *View) start() (err error) {
-	if v.sharedDev, err = sharedMemoryDev(v.arena.region.FD()); err != nil {
+	if v.sharedDev, v.hugeDev, err = sharedMemory(); err != nil {
 		return fmt.Errorf("shared memory: %w", err)
 	}
 	fd, err := v.system.open(v.name.start("/proc/thread-self/mountinfo").c())
 	if err != nil {
-		return fmt.Errorf("/proc/thread-self/mountinfo: %w", err)
+		return fmt.Errorf("/proc/thread-self/mountinfo, is /proc mounted? %w", err)
 	}
 	own := &mountTable{file: fd, namespace: v.linkText(v.name.start("/proc/thread-self/ns/mnt"))}
 	v.tables = append(v.tables, own)
@@ -128,12 +130,6 @@ func (v *View) Close() error {
 
 // Kernel is the memory that programs look at. It stays the same until Close.
 func (v *View) Kernel() *mem.Kernel { return &v.kernel }
-
-// Need adds to the plan.
-func (v *View) Need(p Plan) {
-	v.plan.NeedComm = v.plan.NeedComm || p.NeedComm
-	v.plan.NeedCred = v.plan.NeedCred || p.NeedCred
-}
 
 // Stop begins a stop of thread tid of process tgid: it is the current task from
 // now on, and what is looked at is read anew.

@@ -9,6 +9,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/skep-bpf/skep/internal/mem"
 )
 
 // TestMain is also the process that the tests look at.
@@ -33,6 +35,26 @@ func newView(t testing.TB) *View {
 	return v
 }
 
+// fileOf loads task->files->fdt->fd[n].
+func fileOf(k *mem.Kernel, task uint64, n int) uint64 {
+	files := loadPtr(k, task, unsafe.Offsetof(TaskStruct{}.Files))
+	fdt := loadPtr(k, files, unsafe.Offsetof(FilesStruct{}.Fdt))
+	if uint64(n) >= k.Load(fdt+uint64(unsafe.Offsetof(Fdtable{}.MaxFds)), 4) {
+		return 0
+	}
+	return k.Load(loadPtr(k, fdt, unsafe.Offsetof(Fdtable{}.Fd))+uint64(8*n), 8)
+}
+
+// pathOf is the text of the struct path at an address.
+func pathOf(t testing.TB, k *mem.Kernel, path uint64) string {
+	t.Helper()
+	return walkUp(t, k, load[Path](k, path))
+}
+
+func unhashed(k *mem.Kernel, d uint64) bool {
+	return loadPtr(k, d, unsafe.Offsetof(Dentry{}.DHash)) == 0
+}
+
 // checkFile compares a descriptor with what /proc says about it.
 func checkFile(t *testing.T, v *View, pid int, o opened) {
 	t.Helper()
@@ -43,7 +65,7 @@ func checkFile(t *testing.T, v *View, pid int, o opened) {
 		t.Fatal(err)
 	}
 	var st unix.Statx_t
-	if err := unix.Statx(unix.AT_FDCWD, proc, 0, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &st); err != nil {
+	if err := unix.Statx(unix.AT_FDCWD, proc, unix.AT_STATX_DONT_SYNC, unix.STATX_BASIC_STATS|unix.STATX_MNT_ID, &st); err != nil {
 		t.Fatal(err)
 	}
 	file := fileOf(k, k.CurrentTask(), o.FD)
@@ -84,7 +106,7 @@ func checkFile(t *testing.T, v *View, pid int, o opened) {
 	if loadPtr(k, d, unsafe.Offsetof(Dentry{}.DInode)) != inode {
 		t.Errorf("%s: d_inode is not f_inode", o.What)
 	}
-	if gone := unhashed(k, d) && loadPtr(k, d, unsafe.Offsetof(Dentry{}.DParent)) != d; gone != (o.Deleted && o.What != "memfd") {
+	if gone := unhashed(k, d) && loadPtr(k, d, unsafe.Offsetof(Dentry{}.DParent)) != d; gone != (o.Deleted && !strings.HasSuffix(o.What, "memfd")) {
 		t.Errorf("%s: unhashed %v, want %v", o.What, gone, o.Deleted)
 	}
 	if in.IIno != st.Ino || in.IMode != st.Mode || in.INlink != st.Nlink || in.ISize != int64(st.Size) || in.IMtime != st.Mtime.Sec || in.IMtimeNs != st.Mtime.Nsec || in.IUID.Val != st.Uid {
@@ -175,5 +197,20 @@ func TestMounts(t *testing.T) {
 		for _, o := range more {
 			checkFile(t, v, target.pid, o)
 		}
+	}
+	// Who is in a chroot sees only some of the mounts, at other places.
+	target.tell(t, "chroot moved")
+	fresh := newView(t)
+	fresh.Stop(target.pid, target.pid)
+	for _, o := range target.opened {
+		checkFile(t, fresh, target.pid, o)
+	}
+	if prefix := fresh.tables[len(fresh.tables)-1].prefix; !strings.HasSuffix(prefix, "/moved") {
+		t.Errorf("the table begins at %q", prefix)
+	}
+	// A namespace is not kept alive by a view.
+	v.Exited(target.pid)
+	if len(v.tables) != 1 {
+		t.Errorf("%d mount tables are left, want ours", len(v.tables))
 	}
 }

@@ -29,22 +29,7 @@ func loadString(k *mem.Kernel, addr uint64) string {
 	return b.String()
 }
 
-// fileOf loads task->files->fdt->fd[n].
-func fileOf(k *mem.Kernel, task uint64, n int) uint64 {
-	files := loadPtr(k, task, unsafe.Offsetof(TaskStruct{}.Files))
-	fdt := loadPtr(k, files, unsafe.Offsetof(FilesStruct{}.Fdt))
-	if uint64(n) >= k.Load(fdt+uint64(unsafe.Offsetof(Fdtable{}.MaxFds)), 4) {
-		return 0
-	}
-	return k.Load(loadPtr(k, fdt, unsafe.Offsetof(Fdtable{}.Fd))+uint64(8*n), 8)
-}
-
-// pathOf walks from a struct path up to the root, across mounts.
-func pathOf(t testing.TB, k *mem.Kernel, path uint64) string {
-	t.Helper()
-	return walkUp(t, k, load[Path](k, path))
-}
-
+// walkUp walks from a struct path up to the root, across mounts.
 func walkUp(t testing.TB, k *mem.Kernel, path Path) string {
 	t.Helper()
 	d := path.Dentry.Addr
@@ -80,8 +65,4 @@ func nameOf(k *mem.Kernel, d uint64) string {
 		return "length differs"
 	}
 	return s
-}
-
-func unhashed(k *mem.Kernel, d uint64) bool {
-	return loadPtr(k, d, unsafe.Offsetof(Dentry{}.DHash)) == 0
 }

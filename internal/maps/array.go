@@ -119,6 +119,10 @@ func (a *array) Update(key, value []byte, flags ebpf.MapUpdateFlags) error {
 func (a *array) Delete(key []byte) error        { return deleteIndex(&a.base, key) }
 func (a *array) NextKey(key, next []byte) error { return nextIndex(&a.base, key, next) }
 
+func (a *array) LookupAndDelete(_, _ []byte, flags ebpf.MapLookupFlags) error {
+	return a.noLookupAndDelete(flags)
+}
+
 // checkArrayUpdate checks an update as the kernel does, in its order.
 func checkArrayUpdate(i, maxEntries uint32, flags uint64) mem.Errno {
 	switch {

@@ -54,8 +54,9 @@ func (b *base) Freeze() error {
 	return nil
 }
 
-// mayLookup, mayRead and mayWrite say whether Go may use the map. Each caller
-// then checks the sizes of key and value, and leaves the rest to the map type.
+// mayLookup, mayLookupAndDelete, mayRead and mayWrite say whether Go may use the
+// map. Each caller then checks the sizes of key and value, and leaves the rest to
+// the map type.
 
 func (b *base) mayLookup(flags ebpf.MapLookupFlags) error {
 	if flags&^ebpf.LookupLock != 0 {
@@ -68,6 +69,24 @@ func (b *base) mayLookup(flags ebpf.MapLookupFlags) error {
 		return errFlags // there is no spin lock in the value
 	}
 	return nil
+}
+
+func (b *base) mayLookupAndDelete(flags ebpf.MapLookupFlags) error {
+	if flags&^ebpf.LookupLock != 0 {
+		return errFlags
+	}
+	if err := b.mayWrite(); err != nil {
+		return err
+	}
+	return b.mayLookup(flags)
+}
+
+// noLookupAndDelete is LookupAndDelete of maps whose elements do not come and go.
+func (b *base) noLookupAndDelete(flags ebpf.MapLookupFlags) error {
+	if err := b.mayLookupAndDelete(flags); err != nil {
+		return err
+	}
+	return errNotSupported
 }
 
 func (b *base) mayRead() error {

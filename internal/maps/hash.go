@@ -79,7 +79,7 @@ func (h *hash) UpdateElem(_ int, key, value, flags uint64) int64 {
 	return -int64(h.update(mem.Pointer(key), mem.Pointer(value), flags))
 }
 
-func (h *hash) DeleteElem(key uint64) int64 { return -int64(h.remove(mem.Pointer(key))) }
+func (h *hash) DeleteElem(key uint64) int64 { return -int64(h.remove(mem.Pointer(key), nil)) }
 
 func (h *hash) Lookup(key, value []byte, flags ebpf.MapLookupFlags) error {
 	if err := h.mayLookup(flags); err != nil {
@@ -118,7 +118,22 @@ func (h *hash) Delete(key []byte) error {
 	if err := h.checkKey(key); err != nil {
 		return err
 	}
-	errno := h.remove(data(key))
+	errno := h.remove(data(key), nil)
+	runtime.KeepAlive(h)
+	return hashError(errno)
+}
+
+func (h *hash) LookupAndDelete(key, value []byte, flags ebpf.MapLookupFlags) error {
+	if err := h.mayLookupAndDelete(flags); err != nil {
+		return err
+	}
+	if err := h.checkKey(key); err != nil {
+		return err
+	}
+	if err := checkValue(value, h.valueSize); err != nil {
+		return err
+	}
+	errno := h.remove(data(key), value)
 	runtime.KeepAlive(h)
 	return hashError(errno)
 }

@@ -38,6 +38,7 @@ const (
 	cmdUpdate = 2
 	cmdDelete = 3
 	cmdNext   = 4
+	cmdTake   = 21 // BPF_MAP_LOOKUP_AND_DELETE_ELEM
 	cmdFreeze = 22
 )
 
@@ -68,6 +69,10 @@ func (m *kernelMap) elem(cmd int, key, value []byte, flags uint64) error {
 
 func (m *kernelMap) Lookup(key, value []byte, flags ebpf.MapLookupFlags) error {
 	return m.elem(cmdLookup, key, value, uint64(flags))
+}
+
+func (m *kernelMap) LookupAndDelete(key, value []byte, flags ebpf.MapLookupFlags) error {
+	return m.elem(cmdTake, key, value, uint64(flags))
 }
 
 func (m *kernelMap) Update(key, value []byte, flags ebpf.MapUpdateFlags) error {
@@ -203,6 +208,24 @@ func (m *model) lookup(key, value []byte, flags uint64) error {
 		return syscall.ENOENT
 	}
 	copy(value, v)
+	return nil
+}
+
+func (m *model) lookupAndDelete(key, value []byte, flags uint64) error {
+	switch {
+	case flags&^4 != 0:
+		return syscall.EINVAL
+	case !m.mayWrite():
+		return syscall.EPERM
+	}
+	if err := m.lookup(key, value, flags); err != nil && !(m.isArray() && err == syscall.ENOENT) {
+		return err
+	}
+	if m.isArray() {
+		clear(value)
+		return syscall.Errno(524)
+	}
+	delete(m.elements, string(key))
 	return nil
 }
 
@@ -362,6 +385,13 @@ func history(t *testing.T, spec *ebpf.MapSpec, seed uint64) {
 				}
 			} else if step%50 == 0 {
 				compareKeys(t, ours, kernel, m)
+			}
+		case r.IntN(3) == 0:
+			got, want, model := make([]byte, kernel.value), make([]byte, kernel.value), make([]byte, kernel.value)
+			f := lookupFlags[r.IntN(len(lookupFlags))]
+			agree(fmt.Sprintf("lookup and delete with flags %#x", f), ours.LookupAndDelete(key, got, ebpf.MapLookupFlags(f)), kernel.LookupAndDelete(key, want, ebpf.MapLookupFlags(f)), m.lookupAndDelete(key, model, f))
+			if !bytes.Equal(got, want) || !bytes.Equal(got, model) {
+				t.Fatalf("lookup and delete of % x: % x here, % x in the kernel, % x in the model", key, got, want, model)
 			}
 		default:
 			agree("delete", ours.Delete(key), kernel.Delete(key), m.delete(key))

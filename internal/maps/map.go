@@ -39,6 +39,9 @@ type Map interface {
 	Update(key, value []byte, flags ebpf.MapUpdateFlags) error
 	// Delete removes the key.
 	Delete(key []byte) error
+	// LookupAndDelete copies the value out and removes the key in one step; arrays
+	// and ring buffers give ebpf.ErrNotSupported.
+	LookupAndDelete(key, value []byte, flags ebpf.MapLookupFlags) error
 	// NextKey copies the key after key into next; key nil starts. At the end it
 	// gives ebpf.ErrKeyNotExist. If key is gone, iteration starts again.
 	NextKey(key, next []byte) error
@@ -50,7 +53,7 @@ type Map interface {
 // (BPF_PSEUDO_MAP_VALUE): arrays.
 type Direct interface {
 	Map
-	// ValueAddr is the address of byte off of the first value.
+	// ValueAddr is the address of byte off of the values, false past their end.
 	ValueAddr(off uint32) (uint64, bool)
 }
 
@@ -105,25 +108,26 @@ func ValueBytes(spec *ebpf.MapSpec, cpus int) int {
 
 // New makes the map of a spec, its initial contents filled in. cpus is the
 // number of possible CPUs. A spec that the kernel would refuse gives its errno
-// wrapped; a type that is not there yet gives ebpf.ErrNotSupported.
+// wrapped; a type that is not there yet gives ebpf.ErrNotSupported. Errors leave
+// it to the caller to name the map.
 func New(spec *ebpf.MapSpec, cpus int) (Map, error) {
 	if cpus < 1 {
-		return nil, fmt.Errorf("map %s: %d CPUs: there must be at least one", spec.Name, cpus)
+		return nil, fmt.Errorf("%d CPUs: there must be at least one", cpus)
 	}
 	if spec.Extra != nil && spec.Extra.Len() > 0 {
-		return nil, fmt.Errorf("map %s: %d bytes of its definition are not understood: %w", spec.Name, spec.Extra.Len(), ebpf.ErrNotSupported)
+		return nil, fmt.Errorf("%d bytes of the map's definition are not understood: %w", spec.Extra.Len(), ebpf.ErrNotSupported)
 	}
 	make := types[spec.Type]
 	if make == nil {
-		return nil, fmt.Errorf("map %s: type %s: %w", spec.Name, spec.Type, ebpf.ErrNotSupported)
+		return nil, fmt.Errorf("map type %s: %w", spec.Type, ebpf.ErrNotSupported)
 	}
 	m, err := make(spec.Copy(), cpus)
 	if err != nil {
-		return nil, fmt.Errorf("map %s: %w", spec.Name, err)
+		return nil, err
 	}
 	if err := fill(m, cpus); err != nil {
 		m.Close()
-		return nil, fmt.Errorf("map %s: %w", spec.Name, err)
+		return nil, err
 	}
 	return m, nil
 }

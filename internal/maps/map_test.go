@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"os"
+	"runtime"
 	"slices"
 	"sync"
 	"syscall"
@@ -273,6 +274,7 @@ func TestClose(t *testing.T) {
 			wg.Go(func() {
 				started <- struct{}{}
 				for use() == nil {
+					runtime.Gosched()
 				}
 			})
 		}
@@ -322,6 +324,7 @@ func TestNoAllocation(t *testing.T) {
 			}
 			m.UpdateElem(0, region.Addr(), region.Addr()+64, 0)
 			m.LookupElem(0, region.Addr())
+			m.LookupAndDelete(key, value, 0)
 			m.Lookup(key, value, 0)
 			m.Update(key, value, 0)
 			m.NextKey(nil, key)

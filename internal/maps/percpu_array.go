@@ -118,3 +118,7 @@ func (a *perCPUArray) Update(key, value []byte, flags ebpf.MapUpdateFlags) error
 
 func (a *perCPUArray) Delete(key []byte) error        { return deleteIndex(&a.base, key) }
 func (a *perCPUArray) NextKey(key, next []byte) error { return nextIndex(&a.base, key, next) }
+
+func (a *perCPUArray) LookupAndDelete(_, _ []byte, flags ebpf.MapLookupFlags) error {
+	return a.noLookupAndDelete(flags)
+}

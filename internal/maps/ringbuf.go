@@ -118,6 +118,10 @@ func (r *ring) Update([]byte, []byte, ebpf.MapUpdateFlags) error { return errNot
 func (r *ring) Delete([]byte) error                              { return errNotSupported }
 func (r *ring) NextKey([]byte, []byte) error                     { return errNotSupported }
 
+func (r *ring) LookupAndDelete([]byte, []byte, ebpf.MapLookupFlags) error {
+	return errNotSupported
+}
+
 // header is the address of the header of the record at a position.
 func (r *ring) header(position uint64) uint64 { return r.data + position&(r.size-1)&^7 }
 
@@ -141,7 +145,7 @@ func (r *ring) Reserve(size, flags uint64) uint64 {
 	}
 	h := r.header(start)
 	store32(mem.At[uint32](h), uint32(size)|recordBusy)
-	*mem.At[uint32](h + 4) = uint32((h - r.region.Addr()) / ringPage)
+	*mem.At[uint32](h + 4) = uint32((h - r.data + 2*ringPage) / ringPage) // as the kernel's: pages from the start
 	store64(&p.position, end)
 	r.unlock()
 	return h + recordHeader

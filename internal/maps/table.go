@@ -86,8 +86,8 @@ const tableHeaderSize = 4096
 // most: one bucket in fifty overflows then.
 const bucketFill = 4
 
-// tableSize lays out a table for max entries of that key and value size, and
-// gives the size of its memory. spare elements are there beyond max: each
+// layout lays out a table for that many entries of that key and value size, and
+// gives the size of its memory. spare elements are there beyond those: each
 // writer holds one until it has linked it.
 func (t *table) layout(maxEntries uint32, keySize, valueSize, spare int) (size uint64) {
 	buckets := uint64(1) << bits.Len64(uint64(maxEntries-1)/bucketFill)
@@ -345,8 +345,8 @@ func (t *table) hole(l *tableLine) (*tableLine, int) {
 	return nil, 0
 }
 
-// remove deletes a key.
-func (t *table) remove(key unsafe.Pointer) mem.Errno {
+// remove deletes a key. Its value goes to value, if that is not nil.
+func (t *table) remove(key unsafe.Pointer, value []byte) mem.Errno {
 	first, tags := t.chain(key)
 	if !lock(first) {
 		return mem.EBUSY
@@ -355,6 +355,9 @@ func (t *table) remove(key unsafe.Pointer) mem.Errno {
 	if e == 0 {
 		unlock(first)
 		return mem.ENOENT
+	}
+	if value != nil {
+		copyOut(value, t.value(e))
 	}
 	setTag(l, slot, 0)
 	store32(&l.elements[slot%slots], 0)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -192,6 +193,7 @@ func concurrentHash(t *testing.T, one bool) {
 			r := rand.New(rand.NewPCG(uint64(w), 9))
 			mine := map[uint64]uint64{}
 			for !stop.Load() {
+				runtime.Gosched()
 				k, v := r.Uint64N(shared), r.Uint64()
 				switch r.IntN(4) {
 				case 0, 1:
@@ -244,6 +246,7 @@ func concurrentHash(t *testing.T, one bool) {
 			value, key, next := make([]byte, valueSize), make([]byte, 8), make([]byte, 8)
 			r := rand.New(rand.NewPCG(5, 5))
 			for !stop.Load() {
+				runtime.Gosched()
 				binary.NativeEndian.PutUint64(key, r.Uint64N(shared))
 				switch err := h.Lookup(key, value, 0); {
 				case err == nil:
@@ -304,6 +307,7 @@ func TestIterationMissesNothing(t *testing.T) {
 	wg.Go(func() {
 		r := rand.New(rand.NewPCG(1, 1))
 		for !stop.Load() {
+			runtime.Gosched()
 			k := key64(2*r.Uint64N(others) + 1)
 			if r.IntN(2) == 0 {
 				h.Update(k, k, ebpf.UpdateAny)

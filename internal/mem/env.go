@@ -16,7 +16,8 @@ type Env struct {
 	Clock Clock
 	// Random replaces the system's random source, nil for the system's.
 	Random func() uint32
-	// Print receives each trace_printk line without its newline, nil drops them.
+	// Print receives each trace_printk line without its newline, which is valid
+	// until it returns; nil drops them.
 	Print func(line []byte)
 }
 

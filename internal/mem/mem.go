@@ -40,12 +40,16 @@ func (r Range) Contains(addr, n uint64) bool {
 	return off <= r.Size && n <= r.Size-off
 }
 
+// origin is nil. It is a variable because Go 1.26's compiler stops with an
+// internal error where it sees a copy of constant size to nil plus an address.
+var origin unsafe.Pointer
+
 // Pointer turns an address of this package's memory into a pointer. It is nil
 // plus the address: a conversion from uintptr would be reported by go vet and,
 // under the race detector, checked as if it were arithmetic on a Go pointer.
 //
 //go:nocheckptr
-func Pointer(addr uint64) unsafe.Pointer { return unsafe.Add(unsafe.Pointer(nil), addr) }
+func Pointer(addr uint64) unsafe.Pointer { return unsafe.Add(origin, addr) }
 
 // At is the T at addr, which must lie in memory of this package.
 func At[T any](addr uint64) *T { return (*T)(Pointer(addr)) }

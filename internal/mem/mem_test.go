@@ -130,6 +130,11 @@ func TestPool(t *testing.T) {
 	if _, err := p.Acquire(short); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("acquiring a third of two runners: %v", err)
 	}
+	for _, cpu := range []int{-2, 2} {
+		if _, err := p.AcquireCPU(ctx, cpu); err == nil || ctx.Err() != nil {
+			t.Errorf("acquiring runner %d of two: %v", cpu, err)
+		}
+	}
 	got := make(chan *Runner)
 	go func() {
 		r, err := p.Acquire(ctx)

@@ -2,6 +2,7 @@ package mem
 
 import (
 	"context"
+	"fmt"
 	"sync"
 )
 
@@ -40,6 +41,9 @@ func (p *Pool) Acquire(ctx context.Context) (*Runner, error) { return p.acquire(
 func (p *Pool) AcquireCPU(ctx context.Context, cpu int) (*Runner, error) { return p.acquire(ctx, cpu) }
 
 func (p *Pool) acquire(ctx context.Context, cpu int) (*Runner, error) {
+	if cpu < anyCPU || cpu >= len(p.all) {
+		return nil, fmt.Errorf("there is no runner %d: there are %d", cpu, len(p.all))
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if r := p.take(cpu); r != nil {

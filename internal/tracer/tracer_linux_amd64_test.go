@@ -428,13 +428,13 @@ func TestCommand(t *testing.T) {
 	inW.Close()
 	defer in.Close()
 	runCommand(t, newCounter(), calls(), tracer.Command{
-		Path: "sh", Args: []string{"name", "-c", `read x; echo "$0 $x $V"; pwd; ulimit -Sn; ls /proc/$$/fd | wc -l; cat /proc/$$/status | grep SigIgn`},
+		Path: "sh", Args: []string{"name", "-c", `read x; echo "$0 $x $V"; pwd; ulimit -Sn; set -- /proc/$$/fd/*; echo $#; cat /proc/$$/status | grep SigIgn`},
 		Dir: dir, Env: []string{"V=value", "PATH=" + os.Getenv("PATH")},
 		Stdin: in, Stdout: out, Stderr: out,
 	})
 	got, _ := os.ReadFile(out.Name())
 	want, err := (&exec.Cmd{
-		Path: "/bin/sh", Args: []string{"name", "-c", `read x; echo "$0 $x $V"; pwd; ulimit -Sn; ls /proc/$$/fd | wc -l; cat /proc/$$/status | grep SigIgn`},
+		Path: "/bin/sh", Args: []string{"name", "-c", `read x; echo "$0 $x $V"; pwd; ulimit -Sn; set -- /proc/$$/fd/*; echo $#; cat /proc/$$/status | grep SigIgn`},
 		Dir: dir, Env: []string{"V=value", "PATH=" + os.Getenv("PATH")},
 		Stdin: strings.NewReader("line\n"),
 	}).Output()

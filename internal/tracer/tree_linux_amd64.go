@@ -138,7 +138,7 @@ func (tr *Tree) begin(c *child) error {
 
 // run serves reports until nobody is left.
 func (tr *Tree) run() {
-	w := waiter{multi: runtime.NumCPU() > 1}
+	w := newWaiter()
 	for {
 		ev, e := w.wait(len(tr.threads) > 1)
 		if e != 0 {

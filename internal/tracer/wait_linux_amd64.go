@@ -21,13 +21,24 @@ type event struct {
 // run of hooked calls is back sooner.
 const spinTime = 40 * time.Microsecond
 
+// maxMisses bounds how rarely a polling is tried that has found nothing so far:
+// every 2^maxMisses waits.
+const maxMisses = 6
+
 // A waiter receives the reports of this thread's tracees.
 type waiter struct {
 	queue []event
 	next  int // first of queue that is not taken
 
-	multi bool // another CPU can run a tracee while we poll
-	spin  bool // the last wait was short: poll first
+	multi  bool // another CPU can run a tracee while we poll
+	misses int  // how many pollings have found nothing, one after the other
+	rest   int  // how many waits do not poll
+}
+
+func newWaiter() *waiter {
+	var cpus unix.CPUSet
+	err := unix.SchedGetaffinity(0, &cpus)
+	return &waiter{multi: err == nil && cpus.Count() > 1}
 }
 
 // poll is wait4 without waiting. tid is 0 if there is nothing, errno ECHILD if
@@ -72,26 +83,26 @@ func (w *waiter) wait(many bool) (event, unix.Errno) {
 	}
 }
 
+// first waits for one report.
 func (w *waiter) first() (event, unix.Errno) {
 	if !w.multi {
 		return w.block()
 	}
-	start := time.Now()
-	if w.spin {
-		for {
-			for range 8 {
-				if ev, e := w.poll(); e != 0 || ev.tid != 0 {
-					return ev, e
-				}
-			}
-			if time.Since(start) > spinTime {
-				break
+	if w.rest > 0 {
+		w.rest--
+		return w.block()
+	}
+	for start := time.Now(); time.Since(start) < spinTime; {
+		for range 8 {
+			if ev, e := w.poll(); e != 0 || ev.tid != 0 {
+				w.misses = 0
+				return ev, e
 			}
 		}
 	}
-	ev, e := w.block()
-	w.spin = time.Since(start) < 2*spinTime
-	return ev, e
+	w.misses = min(w.misses+1, maxMisses)
+	w.rest = 1<<w.misses - 1
+	return w.block()
 }
 
 // onOwnThread runs f on an OS thread that has no children, so that wait4 with

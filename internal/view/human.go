@@ -56,6 +56,14 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
 }
 
+// Count is a number of things: 1 read, 2 reads.
+func Count(n uint64, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return fmt.Sprintf("%d %s", n, many)
+}
+
 // CString is the text before the first NUL.
 func CString(b []byte) string {
 	s, _, _ := strings.Cut(string(b), "\x00")

@@ -107,7 +107,7 @@ func writeMap(w io.Writer, o Options, name string, m skep.Map, spec *skep.MapSpe
 	case zero > 0 && len(entries) == 0:
 		title += ", all zero"
 	case zero > 0:
-		title += fmt.Sprintf(", %d values, %d more are zero", len(entries), zero)
+		title += fmt.Sprintf(", %s, %d more are zero", Count(uint64(len(entries)), "value", "values"), zero)
 	default:
 		title += fmt.Sprintf(", %d of %d elements", len(entries), m.MaxEntries())
 	}

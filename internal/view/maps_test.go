@@ -92,7 +92,7 @@ KEY  count  kind
 		"array",
 		&table{typ: ebpf.Array, size: 4, keys: []string{words(0), words(1), words(2)}, values: []string{words(0), words(7), words(0)}},
 		&skep.MapSpec{Key: u32, Value: u32},
-		`map array: array, 1 values, 2 more are zero
+		`map array: array, 1 value, 2 more are zero
 KEY  VALUE
   1      7
 `,

@@ -85,7 +85,7 @@ func (t *Table) Write(w io.Writer, o Options) error {
 		fmt.Fprintln(out, t.line(row, widths))
 	}
 	if hidden := len(t.Rows) - len(rows); hidden > 0 {
-		fmt.Fprintln(out, o.Note(fmt.Sprintf("… %d more rows (--rows 0 shows all)", hidden)))
+		fmt.Fprintln(out, o.Note(fmt.Sprintf("… %s more (--rows 0 shows all)", Count(uint64(hidden), "row", "rows"))))
 	}
 	return out.Flush()
 }

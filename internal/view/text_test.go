@@ -82,7 +82,7 @@ func TestTable(t *testing.T) {
  PID     SIZE  PATH
 1234     17 B  /etc/passwd
    7  2.0 KiB  /usr/lib/x86_64-linux-gnu/libc.so.6
-… 1 more rows (--rows 0 shows all)
+… 1 row more (--rows 0 shows all)
 `},
 		{"narrow", Options{Width: 36}, "", `
  PID     SIZE  PATH

@@ -11,7 +11,7 @@ const slots = 40 // SLOTS
 // row is struct row of reads.bpf.c.
 type row struct {
 	Name   name
-	_      [4]byte
+	Pad    [4]byte
 	Reads  uint64
 	Errors uint64
 	Bytes  uint64
@@ -25,6 +25,24 @@ type name struct {
 	PID  uint32
 	Comm [16]byte
 	Path [464]byte
+}
+
+// decode reads the bytes of a struct row. encoding/binary does the same by
+// reflection, which takes 0.1 s for a full table instead of 3 ms (BenchmarkRow).
+func (r *row) decode(b []byte) {
+	ne := binary.NativeEndian
+	r.Name.PID = ne.Uint32(b)
+	b = b[4:]
+	b = b[copy(r.Name.Comm[:], b):]
+	b = b[copy(r.Name.Path[:], b):]
+	b = b[len(r.Pad):]
+	for _, field := range []*uint64{&r.Reads, &r.Errors, &r.Bytes, &r.First, &r.Last} {
+		*field = ne.Uint64(b)
+		b = b[8:]
+	}
+	for i := range r.Hist {
+		r.Hist[i] = ne.Uint64(b[8*i:])
+	}
 }
 
 // event is struct event, a record of the ring buffer.

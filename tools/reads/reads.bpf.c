@@ -46,6 +46,9 @@ struct event {
 	__u32 row; // index in rows
 };
 
+// Keeps the struct in the BTF, for whoever decodes records.
+const struct event *unused __attribute__((unused));
+
 struct scratch {
 	struct name name;
 	struct path_buffer path;

@@ -6,11 +6,13 @@ package reads
 
 import (
 	_ "embed"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/skep-bpf/skep"
@@ -37,8 +39,8 @@ type reads struct {
 // New makes the view of a loaded Object.
 func New(c *skep.Collection, info view.Info) (view.View, error) {
 	r := &reads{info: info, rows: c.Maps["rows"], used: c.Variables["rows_used"], lost: c.Variables["reads_lost"]}
-	if r.rows == nil || r.used == nil || r.lost == nil {
-		return nil, errors.New("the object is not that of reads: map rows or variable rows_used or reads_lost is missing")
+	if r.rows == nil || r.used == nil || r.lost == nil || int(r.rows.ValueSize()) != binary.Size(row{}) {
+		return nil, errors.New("the object is not that of reads: map rows or variable rows_used or reads_lost is missing or another")
 	}
 	return r, nil
 }
@@ -50,11 +52,13 @@ func (r *reads) all() ([]row, error) {
 		return nil, err
 	}
 	out := make([]row, 0, min(used, r.rows.MaxEntries()))
+	value := make([]byte, r.rows.ValueSize())
 	for id := range min(used, r.rows.MaxEntries()) {
-		var x row
-		if err := r.rows.Lookup(id, &x); err != nil {
+		if err := r.rows.Lookup(id, value); err != nil {
 			return nil, err
 		}
+		var x row
+		x.decode(value)
 		// A row is empty between being taken and being filled, and for good if two
 		// CPUs made a row for the same file at the same time.
 		if x.Reads > 0 {
@@ -117,8 +121,10 @@ func (r *reads) Table(w io.Writer, o view.Options) error {
 	if err := table.Write(w, o); err != nil {
 		return err
 	}
-	notes := []string{fmt.Sprintf("%d reads, %s, %d errors, %d processes, %d rows",
-		total.Reads, view.Bytes(total.Bytes), total.Errors, len(processes), len(rows))}
+	notes := []string{strings.Join([]string{
+		view.Count(total.Reads, "read", "reads"), view.Bytes(total.Bytes), view.Count(total.Errors, "error", "errors"),
+		view.Count(uint64(len(processes)), "process", "processes"), view.Count(uint64(len(rows)), "row", "rows"),
+	}, ", ")}
 	if o.Histogram {
 		if _, err := fmt.Fprintln(w, o.Heading("latency of all reads")); err != nil {
 			return err
@@ -136,7 +142,7 @@ func (r *reads) Table(w io.Writer, o view.Options) error {
 		return err
 	}
 	if lost > 0 {
-		notes = append(notes, fmt.Sprintf("%d reads were not counted: there is room for %d rows (process, command, file)", lost, r.rows.MaxEntries()))
+		notes = append(notes, fmt.Sprintf("%s not counted: there is room for %d rows (process, command, file)", view.Count(lost, "read was", "reads were"), r.rows.MaxEntries()))
 	}
 	for _, note := range notes {
 		if _, err := fmt.Fprintln(w, o.Note(note)); err != nil {

@@ -88,7 +88,8 @@ func (s *sysread) Table(w io.Writer, o view.Options) error {
 	if err := table.Write(w, o); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(w, o.Note(fmt.Sprintf("%d calls of read and pread64, %s, %d processes", total.Calls, view.Bytes(total.Given), len(table.Rows))))
+	_, err := fmt.Fprintln(w, o.Note(fmt.Sprintf("%s of read and pread64, %s, %s",
+		view.Count(total.Calls, "call", "calls"), view.Bytes(total.Given), view.Count(uint64(len(table.Rows)), "process", "processes"))))
 	return err
 }
 

@@ -1,63 +1,87 @@
 package syscalls
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"slices"
-	"sync"
 	"time"
 
+	"github.com/skep-bpf/skep/internal/event/syscalls/nullcalls"
+	"github.com/skep-bpf/skep/internal/kview"
+	"github.com/skep-bpf/skep/internal/mem"
 	"github.com/skep-bpf/skep/internal/tracer"
 )
 
-// Calibrate measures what a program that takes the time at both ends of a system
-// call sees because of the stops: the median, over some hundreds of calls of a
-// small process of our own, of the time from the end of Enter to the begin of
-// Exit. The call itself, getppid, takes some 100 ns of it. It is measured once.
-var Calibrate = sync.OnceValues(calibrate)
+const (
+	calibrationWarmUp = 50
+	calibrationCalls  = 250 // about 5 ms in all
+)
 
-// calibrationCalls is how often the small process calls getppid.
-const calibrationCalls = 256
+// Calibrate measures what a pair of stops adds to the time between them: a
+// traced process makes the cheapest system call, and the time from the end of a
+// program at its entry to the start of one at its exit is taken, the median of
+// 200. The call itself, a tenth of a µs, is in it. plan is that of the programs
+// whose latencies it is for. What those programs take themselves, after they
+// have looked at the clock at the entry and before at the exit, comes on top.
+func Calibrate(plan kview.Plan) (time.Duration, error) {
+	fail := func(err error) (time.Duration, error) {
+		return 0, fmt.Errorf("timing the hooks: %w", err)
+	}
+	calls, err := nullcalls.New(calibrationCalls)
+	if err != nil {
+		return fail(err)
+	}
+	defer calls.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return fail(err)
+	}
+	defer null.Close()
+	pool, err := mem.NewPool(1)
+	if err != nil {
+		return fail(err)
+	}
+	defer pool.Close()
 
-func calibrate() (time.Duration, error) {
-	file, err := calibrationProgram()
+	c := &clock{between: make([]time.Duration, 0, calibrationCalls)}
+	call := byNumber(nullcalls.Number)
+	tree, err := newTree([]*Link{
+		{hook: hook{&forms[0], call}, program: clockEnd{c}, pool: pool, plan: plan},
+		{hook: hook{&forms[1], call}, program: clockStart{c}, pool: pool, plan: plan},
+	})
 	if err != nil {
-		return 0, fmt.Errorf("calibration: %w", err)
+		return fail(err)
 	}
-	defer file.Close()
-	c := &stopwatch{}
-	tree, err := tracer.Start(tracer.Command{
-		Path: fmt.Sprintf("/proc/self/fd/%d", file.Fd()),
-		Env:  []string{},
-	}, tracer.Options{Calls: map[int]tracer.When{numbers["getppid"]: tracer.Enter | tracer.Exit}}, c)
-	if err != nil {
-		return 0, err
+	cmd := tracer.Command{Path: calls.Path(), Env: []string{}, Stdin: null, Stdout: null, Stderr: null}
+	if err := tree.start(context.Background(), cmd); err != nil {
+		return 0, err // it says itself that nothing can be traced here
 	}
-	status, err := tree.Wait()
 	<-tree.Done()
-	if err != nil {
-		return 0, fmt.Errorf("calibration: %w", err)
+	if len(c.between) < calibrationCalls {
+		return fail(fmt.Errorf("%d of %d calls were seen", len(c.between), calibrationCalls))
 	}
-	if status.Shell() != 0 || len(c.times) != calibrationCalls {
-		return 0, fmt.Errorf("calibration: %d of %d calls were seen, status %d", len(c.times), calibrationCalls, status.Shell())
-	}
-	slices.Sort(c.times)
-	return c.times[len(c.times)/2], nil
+	sample := c.between[calibrationWarmUp:]
+	slices.Sort(sample)
+	return sample[len(sample)/2], nil
 }
 
-// A stopwatch is a Handler that takes times.
-type stopwatch struct {
-	entered time.Time
-	times   []time.Duration
+// A clock is read at both ends of a call.
+type clock struct {
+	left    time.Time
+	between []time.Duration
 }
 
-func (c *stopwatch) Enter(*tracer.Thread)       { c.entered = time.Now() }
-func (c *stopwatch) Exit(*tracer.Thread)        { c.times = append(c.times, time.Since(c.entered)) }
-func (c *stopwatch) Forked(_, _ *tracer.Thread) {}
-func (c *stopwatch) Execed(*tracer.Thread, int) {}
-func (c *stopwatch) Exited(*tracer.Thread)      {}
+type clockEnd struct{ *clock }
 
-// calibrationProgram is an executable that calls getppid and exits.
-func calibrationProgram() (*os.File, error) {
-	return getppidProgram(calibrationCalls)
+func (c clockEnd) Run(*mem.Runner, uint64) (uint64, error) {
+	c.left = time.Now()
+	return 0, nil
+}
+
+type clockStart struct{ *clock }
+
+func (c clockStart) Run(*mem.Runner, uint64) (uint64, error) {
+	c.between = append(c.between, time.Since(c.left))
+	return 0, nil
 }

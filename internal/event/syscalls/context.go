@@ -8,63 +8,113 @@ import (
 	"github.com/skep-bpf/skep/internal/tracer"
 )
 
-// tracepointID is what the common fields give as type: the id of the event in
-// tracefs, of which there is none here.
-const tracepointID = 0
+// The contexts have the kernel's layout (include/trace/syscall.h, the format
+// files of tracefs, bpf_tracing.h of libbpf).
 
-// context builds what R1 points to at a point, in the runner's context slot. It
-// is false if the thread's registers are gone, for it was killed meanwhile.
-func (s *Source) context(at point, r *mem.Runner, t *tracer.Thread) bool {
-	addr := r.Context.Addr
-	entry := kview.TraceEntry{Type: tracepointID, Pid: int32(t.TID)}
-	switch at {
-	case syscallEnter:
-		*mem.At[kview.SyscallTraceEnter](addr) = kview.SyscallTraceEnter{Ent: entry, Nr: int32(t.Number), Args: t.Args}
-	case syscallExit:
-		*mem.At[kview.SyscallTraceExit](addr) = kview.SyscallTraceExit{Ent: entry, Nr: int32(t.Number), Ret: t.Ret}
-	case tracepointEnter:
-		*mem.At[kview.TraceEventRawSysEnter](addr) = kview.TraceEventRawSysEnter{Ent: entry, ID: t.Number, Args: t.Args}
-	case tracepointExit:
-		*mem.At[kview.TraceEventRawSysExit](addr) = kview.TraceEventRawSysExit{Ent: entry, ID: t.Number, Ret: t.Ret}
-	case rawEnter, rawExit:
-		regs, ok := s.registers(t)
-		if !ok {
-			return false
-		}
-		second := uint64(t.Number)
-		if at == rawExit {
-			second = uint64(t.Ret)
-		}
-		*mem.At[[2]uint64](addr) = [2]uint64{regs, second}
-	case probe, returnProbe:
-		regs, ok := s.registers(t)
-		if !ok {
-			return false
-		}
-		// The kernel's function takes one argument, the caller's registers.
-		own := kview.PtRegs{Di: regs, OrigAx: ^uint64(0)}
-		if at == returnProbe {
-			own = kview.PtRegs{Ax: uint64(t.Ret), OrigAx: ^uint64(0)}
-		}
-		*mem.At[kview.PtRegs](addr) = own
-	}
-	return true
+const ptRegsSize = int(unsafe.Sizeof(kview.PtRegs{}))
+
+// A stop is one thread at one end of a call, and what was made for it.
+type stop struct {
+	thread *tracer.Thread
+	view   *kview.View
+	number int64  // of the call, as the kernel's tracepoints see it
+	regs   uint64 // where programs see the registers, 0 until they are asked for
 }
 
-// registers puts the thread's registers into the kernel view, once a stop, and
-// gives their address there.
-func (s *Source) registers(t *tracer.Thread) (uint64, bool) {
+// rtSigreturn puts back the registers from before a signal, orig_ax among them,
+// and that is noCall: tracepoints don't see the end of rt_sigreturn as its own.
+const (
+	rtSigreturn = 15
+	noCall      = -1
+)
+
+// passes reports whether the thread comes by a hook of the call that it is in.
+func (s *stop) passes(h *hook) bool {
+	if h.form.kprobe {
+		// A new thread has not called the function that made it, and does not
+		// return from it. It passes the tracepoint.
+		return !s.thread.Born
+	}
+	return h.call == nil || s.number != noCall
+}
+
+// entry is the head of a tracepoint's record. Programs can't look at it.
+func (s *stop) entry() kview.TraceEntry { return kview.TraceEntry{Pid: int32(s.thread.TID)} }
+
+// userRegs stores the registers of user code in the kernel view.
+func (s *stop) userRegs() (uint64, bool) {
 	if s.regs != 0 {
 		return s.regs, true
 	}
-	regs, err := t.Regs()
+	r, err := s.thread.Regs()
 	if err != nil {
 		return 0, false
 	}
-	s.regs = s.view.Regs((*kview.PtRegs)(unsafe.Pointer(regs)))
+	s.regs = s.view.Regs(&kview.PtRegs{
+		R15: r.R15, R14: r.R14, R13: r.R13, R12: r.R12, Bp: r.Rbp, Bx: r.Rbx,
+		R11: r.R11, R10: r.R10, R9: r.R9, R8: r.R8, Ax: r.Rax, Cx: r.Rcx,
+		Dx: r.Rdx, Si: r.Rsi, Di: r.Rdi, OrigAx: r.OrigRax, Ip: r.Rip, Cs: r.Cs,
+		Flags: r.Eflags, Sp: r.Rsp, Ss: r.Ss,
+	})
 	return s.regs, true
 }
 
-// struct user_regs_struct begins with the registers of struct pt_regs.
-const _ = uint(unsafe.Offsetof(tracer.Regs{}.FsBase) - unsafe.Sizeof(kview.PtRegs{}))
-const _ = uint(unsafe.Sizeof(kview.PtRegs{}) - unsafe.Offsetof(tracer.Regs{}.FsBase))
+func enterSize(c *Call) int { return 16 + 8*c.Args }
+
+func syscallEnter(s *stop, addr uint64) bool {
+	c := mem.At[kview.SyscallTraceEnter](addr)
+	c.Ent, c.Nr, c.Args = s.entry(), int32(s.number), s.thread.Args
+	return true
+}
+
+func syscallExit(s *stop, addr uint64) bool {
+	c := mem.At[kview.SyscallTraceExit](addr)
+	c.Ent, c.Nr, c.Ret = s.entry(), int32(s.number), s.thread.Ret
+	return true
+}
+
+func rawSyscallEnter(s *stop, addr uint64) bool {
+	c := mem.At[kview.TraceEventRawSysEnter](addr)
+	c.Ent, c.ID, c.Args = s.entry(), s.number, s.thread.Args
+	return true
+}
+
+func rawSyscallExit(s *stop, addr uint64) bool {
+	c := mem.At[kview.TraceEventRawSysExit](addr)
+	c.Ent, c.ID, c.Ret = s.entry(), s.number, s.thread.Ret
+	return true
+}
+
+func rawTracepointEnter(s *stop, addr uint64) bool {
+	regs, ok := s.userRegs()
+	args := &mem.At[kview.BpfRawTracepointArgs](addr).Args
+	args[0], args[1] = regs, uint64(s.number)
+	return ok
+}
+
+func rawTracepointExit(s *stop, addr uint64) bool {
+	regs, ok := s.userRegs()
+	args := &mem.At[kview.BpfRawTracepointArgs](addr).Args
+	args[0], args[1] = regs, uint64(s.thread.Ret)
+	return ok
+}
+
+// Selectors of the kernel's own code and data (GDT of x86-64).
+const (
+	kernelCS = 0x10
+	kernelSS = 0x18
+)
+
+// kprobe is at the first instruction of __x64_sys_NAME(const struct pt_regs *).
+// Of the kernel's own registers only that argument can be told.
+func kprobe(s *stop, addr uint64) bool {
+	regs, ok := s.userRegs()
+	*mem.At[kview.PtRegs](addr) = kview.PtRegs{Di: regs, OrigAx: ^uint64(0), Cs: kernelCS, Ss: kernelSS}
+	return ok
+}
+
+func kretprobe(s *stop, addr uint64) bool {
+	*mem.At[kview.PtRegs](addr) = kview.PtRegs{Ax: uint64(s.thread.Ret), OrigAx: ^uint64(0), Cs: kernelCS, Ss: kernelSS}
+	return true
+}
+

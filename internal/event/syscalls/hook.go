@@ -7,133 +7,132 @@ import (
 
 	"github.com/cilium/ebpf"
 
-	"github.com/skep-bpf/skep/internal/image"
+	"github.com/skep-bpf/skep/internal/abi"
+	"github.com/skep-bpf/skep/internal/program"
 	"github.com/skep-bpf/skep/internal/tracer"
 )
 
-//go:generate go run ./gen
-
 var (
-	// ErrUnknownSection says that a program's section names no hook of this
-	// source.
+	// ErrUnknownSection says that a section name is none that programs are
+	// attached by.
 	ErrUnknownSection = errors.New("unknown section")
-	// ErrNotPossible says that the section is known and there can't be such a hook.
+	// ErrNotPossible says that the hook that a section names can't be had.
 	ErrNotPossible = errors.New("hook not possible")
 )
 
-// Forms are the sections that this source knows, X being a system call.
-var Forms = []string{
-	"tracepoint/syscalls/sys_enter_X", "tracepoint/syscalls/sys_exit_X",
-	"tracepoint/raw_syscalls/sys_enter", "tracepoint/raw_syscalls/sys_exit",
-	"raw_tp/sys_enter", "raw_tp/sys_exit",
-	"ksyscall/X", "kretsyscall/X", "kprobe/__x64_sys_X", "kretprobe/__x64_sys_X",
+// A HookError says why a program has no hook.
+type HookError struct {
+	Program, Section string
+	Kind             error  // ErrUnknownSection or ErrNotPossible
+	Reason           string // why, and what there is instead
 }
 
-// A point is one of the places in the way of a system call where programs run.
-// The order of the values is the order in which the kernel passes them.
-type point uint8
-
-const (
-	rawEnter        point = iota // raw_tp/sys_enter
-	tracepointEnter              // tracepoint/raw_syscalls/sys_enter
-	syscallEnter                 // tracepoint/syscalls/sys_enter_X
-	probe                        // kprobe/__x64_sys_X, ksyscall/X
-	returnProbe                  // kretprobe/__x64_sys_X, kretsyscall/X
-	rawExit                      // raw_tp/sys_exit
-	tracepointExit               // tracepoint/raw_syscalls/sys_exit
-	syscallExit                  // tracepoint/syscalls/sys_exit_X
-	points
-)
-
-// atExit reports whether a point lies behind the call.
-func (p point) atExit() bool { return p >= returnProbe }
-
-// when is where a thread has to stop for a point. A return probe belongs to a
-// call that was entered, so it wants to know of that, too.
-func (p point) when() tracer.When {
-	switch {
-	case p == returnProbe:
-		return tracer.Enter | tracer.Exit
-	case p.atExit():
-		return tracer.Exit
-	}
-	return tracer.Enter
+func (e *HookError) Error() string {
+	return fmt.Sprintf("program %s: %v %q: %s", e.Program, e.Kind, e.Section, e.Reason)
 }
 
-// every is the number that stands for all system calls.
-const every = -1
+func (e *HookError) Unwrap() error { return e.Kind }
 
-// A hook is a point of one system call, or of every one.
-type hook struct {
-	point  point
-	number int
+// A form is a kind of section that names a hook at system calls.
+type form struct {
+	kinds  []string // what stands before the first slash
+	target string   // what follows it, up to the name of the call
+	named  bool     // a call's name follows; else every call is meant
+	types  ebpf.ProgramType
+	when   tracer.When
+	kprobe bool // fires inside of the call's function
+	// size is how many bytes of its context a program may look at.
+	size func(c *Call) int
+	// build writes the context at addr. It reports false if the thread is gone.
+	build func(s *stop, addr uint64) bool
 }
 
-// forms tell a hook from the program type and the section's name.
-var forms = []struct {
-	prefix string // of the section
-	rest   string // what follows: exact, or a prefix of a system call's name
-	point  point
-	every  bool
-}{
-	{"tracepoint/", "syscalls/sys_enter_", syscallEnter, false},
-	{"tracepoint/", "syscalls/sys_exit_", syscallExit, false},
-	{"tracepoint/", "raw_syscalls/sys_enter", tracepointEnter, true},
-	{"tracepoint/", "raw_syscalls/sys_exit", tracepointExit, true},
-	{"raw_tp/", "sys_enter", rawEnter, true},
-	{"raw_tp/", "sys_exit", rawExit, true},
-	{"ksyscall/", "", probe, false},
-	{"kretsyscall/", "", returnProbe, false},
-	{"kprobe/", "__x64_sys_", probe, false},
-	{"kretprobe/", "__x64_sys_", returnProbe, false},
+func fixed(n int) func(*Call) int { return func(*Call) int { return n } }
+
+// forms are all hooks of this package.
+var forms = []form{
+	{[]string{"tracepoint", "tp"}, "syscalls/sys_enter_", true, ebpf.TracePoint, tracer.Enter, false, enterSize, syscallEnter},
+	{[]string{"tracepoint", "tp"}, "syscalls/sys_exit_", true, ebpf.TracePoint, tracer.Exit, false, fixed(24), syscallExit},
+	{[]string{"tracepoint", "tp"}, "raw_syscalls/sys_enter", false, ebpf.TracePoint, tracer.Enter, false, fixed(64), rawSyscallEnter},
+	{[]string{"tracepoint", "tp"}, "raw_syscalls/sys_exit", false, ebpf.TracePoint, tracer.Exit, false, fixed(24), rawSyscallExit},
+	{[]string{"raw_tp", "raw_tracepoint"}, "sys_enter", false, ebpf.RawTracepoint, tracer.Enter, false, fixed(16), rawTracepointEnter},
+	{[]string{"raw_tp", "raw_tracepoint"}, "sys_exit", false, ebpf.RawTracepoint, tracer.Exit, false, fixed(16), rawTracepointExit},
+	{[]string{"ksyscall"}, "", true, ebpf.Kprobe, tracer.Enter, true, fixed(ptRegsSize), kprobe},
+	{[]string{"kretsyscall"}, "", true, ebpf.Kprobe, tracer.Exit, true, fixed(ptRegsSize), kretprobe},
+	{[]string{"kprobe"}, wrapper, true, ebpf.Kprobe, tracer.Enter, true, fixed(ptRegsSize), kprobe},
+	{[]string{"kretprobe"}, wrapper, true, ebpf.Kprobe, tracer.Exit, true, fixed(ptRegsSize), kretprobe},
 }
 
-// types are the program types that may stand at a point.
-func (p point) programType() ebpf.ProgramType {
-	switch p {
-	case rawEnter, rawExit:
-		return ebpf.RawTracepoint
-	case probe, returnProbe:
-		return ebpf.Kprobe
-	}
-	return ebpf.TracePoint
-}
+// wrapper stands before the name of a call's function on x86-64
+// (CONFIG_ARCH_HAS_SYSCALL_WRAPPER).
+const wrapper = "__x64_sys_"
 
-// hookOf finds the hook that a program's section names.
-func hookOf(p *image.Program) (hook, error) {
-	section := p.Section
-	// The short forms of libbpf.
-	for short, long := range map[string]string{"tp/": "tracepoint/", "raw_tracepoint/": "raw_tp/"} {
-		if rest, ok := strings.CutPrefix(section, short); ok {
-			section = long + rest
+// Forms are the sections that programs can be attached by. NAME stands for the
+// name of a system call.
+var Forms = func() (out []string) {
+	for _, f := range forms {
+		s := f.kinds[0] + "/" + f.target
+		if f.named {
+			s += "NAME"
 		}
+		out = append(out, s)
+	}
+	return out
+}()
+
+// A hook is a place where programs run.
+type hook struct {
+	form *form
+	call *Call // nil for every call
+}
+
+// find tells which hook p's section names.
+func find(p *program.Program) (hook, error) {
+	section := p.Image.Section
+	fail := func(kind error, format string, args ...any) (hook, error) {
+		return hook{}, &HookError{p.Image.Name, section, kind, fmt.Sprintf(format, args...)}
+	}
+	// libbpf leaves programs out whose section begins so, unless asked for.
+	kind, target, _ := strings.Cut(strings.TrimPrefix(section, "?"), "/")
+	if _, ok := abi.SectionType(kind); !ok {
+		return fail(ErrUnknownSection, "programs are attached by %s", strings.Join(Forms, ", "))
 	}
 	known := false
-	for _, f := range forms {
-		rest, ok := strings.CutPrefix(section, f.prefix)
-		if !ok {
+	for i := range forms {
+		f := &forms[i]
+		if !f.has(kind) {
 			continue
 		}
 		known = true
-		if f.every {
-			if rest == f.rest && p.Type == f.point.programType() {
-				return hook{f.point, every}, nil
+		name, ok := strings.CutPrefix(target, f.target)
+		if !ok || !f.named && name != "" {
+			continue
+		}
+		h := hook{form: f}
+		if f.named {
+			if h.call = ByName(name); h.call == nil {
+				return fail(ErrNotPossible, "x86-64 has no system call %q", name)
 			}
-			continue
 		}
-		name, ok := strings.CutPrefix(rest, f.rest)
-		if !ok || p.Type != f.point.programType() {
-			continue
+		if p.Image.Type != f.types {
+			return fail(ErrNotPossible, "its program type is %v, not %v", p.Image.Type, f.types)
 		}
-		number, ok := numbers[name]
-		if !ok {
-			return hook{}, fmt.Errorf("program %s: section %q: %w: x86-64 has no system call %q", p.Name, p.Section, ErrNotPossible, name)
+		if size := f.size(h.call); p.Facts.ContextSize > size {
+			return fail(ErrNotPossible, "the program reads %d bytes of a context that has %d", p.Facts.ContextSize, size)
 		}
-		return hook{f.point, number}, nil
+		return h, nil
 	}
 	if known {
-		return hook{}, fmt.Errorf("program %s: section %q: %w: of this kind only the system calls can be hooked: %s",
-			p.Name, p.Section, ErrNotPossible, strings.Join(Forms, ", "))
+		return fail(ErrNotPossible, "of these, system calls alone can be had: %s", strings.Join(Forms, ", "))
 	}
-	return hook{}, fmt.Errorf("program %s: %w %q: known are %s", p.Name, ErrUnknownSection, p.Section, strings.Join(Forms, ", "))
+	return fail(ErrNotPossible, "the user engine has no such hook; it has %s", strings.Join(Forms, ", "))
+}
+
+func (f *form) has(kind string) bool {
+	for _, k := range f.kinds {
+		if k == kind {
+			return true
+		}
+	}
+	return false
 }

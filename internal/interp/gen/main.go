@@ -278,7 +278,11 @@ func (e *emitter) step(s stepOf, slot int, last bool) int {
 	// the machine across a call, Go keeps in memory all the time, so ip is made
 	// anew after it.
 	outside := func(statement string) string {
-		return "pc := c.pc(ip); " + statement + "; ip = c.ip(pc); in = (*[8]insn)(ip)"
+		statement = "pc := c.pc(ip); " + statement + "; ip = c.ip(pc)"
+		if !last || o.kind == fetch || o.kind == kernelLoad {
+			statement += "; in = (*[8]insn)(ip)"
+		}
+		return statement
 	}
 
 	switch o.kind {
