@@ -85,24 +85,10 @@ func (u *userMap) String() string { return fmt.Sprintf("%s(%s)", u.Type(), u.nam
 // Table is the map behind the interface, for the packages of this module.
 func (u *userMap) Table() maps.Map { return u.m }
 
-func (u *userMap) perCPU() bool {
-	switch u.Type() {
-	case ebpf.PerCPUArray, ebpf.PerCPUHash, ebpf.LRUCPUHash:
-		return true
-	}
-	return false
-}
+func (u *userMap) perCPU() bool { return maps.PerCPU(u.Type()) }
 
 // valueBytes is the size of a value as the Go side of maps takes it.
-func (u *userMap) valueBytes() int {
-	if u.perCPU() {
-		return u.stride() * u.cpus
-	}
-	return int(u.ValueSize())
-}
-
-// stride is the distance of the values of two CPUs.
-func (u *userMap) stride() int { return int(u.ValueSize()+7) &^ 7 }
+func (u *userMap) valueBytes() int { return maps.ValueBytes(u.m.Spec(), u.cpus) }
 
 func (u *userMap) key(key any) ([]byte, error) {
 	b, err := encode(key, int(u.KeySize()))
@@ -123,17 +109,20 @@ func (u *userMap) LookupWithFlags(key, valueOut any, flags ebpf.MapLookupFlags) 
 	if err := u.m.Lookup(k, value, flags); err != nil {
 		return fmt.Errorf("%s: lookup: %w", u, err)
 	}
-	if err := u.decodeValue(value, valueOut); err != nil {
-		return fmt.Errorf("%s: value: %w", u, err)
-	}
-	return nil
+	return u.decodeValue(value, valueOut)
 }
 
 func (u *userMap) decodeValue(value []byte, out any) error {
+	var err error
 	if _, raw := out.(*[]byte); u.perCPU() && !raw {
-		return decodePerCPU(value, u.stride(), int(u.ValueSize()), out)
+		err = decodePerCPU(value, u.cpus, int(u.ValueSize()), out)
+	} else {
+		err = decode(value, out)
 	}
-	return decode(value, out)
+	if err != nil {
+		return fmt.Errorf("%s: value: %w", u, err)
+	}
+	return nil
 }
 
 func (u *userMap) LookupBytes(key any) ([]byte, error) {
@@ -153,10 +142,15 @@ func (u *userMap) LookupBytes(key any) ([]byte, error) {
 }
 
 func (u *userMap) LookupAndDelete(key, valueOut any) error {
-	if err := u.Lookup(key, valueOut); err != nil {
+	k, err := u.key(key)
+	if err != nil {
 		return err
 	}
-	return u.Delete(key)
+	value := make([]byte, u.valueBytes())
+	if err := u.m.LookupAndDelete(k, value, 0); err != nil {
+		return fmt.Errorf("%s: lookup and delete: %w", u, err)
+	}
+	return u.decodeValue(value, valueOut)
 }
 
 func (u *userMap) Put(key, value any) error { return u.Update(key, value, ebpf.UpdateAny) }
@@ -168,7 +162,7 @@ func (u *userMap) Update(key, value any, flags ebpf.MapUpdateFlags) error {
 	}
 	var v []byte
 	if _, raw := value.([]byte); u.perCPU() && !raw {
-		v, err = encodePerCPU(value, u.stride(), int(u.ValueSize()), u.cpus)
+		v, err = encodePerCPU(value, u.valueBytes(), int(u.ValueSize()), u.cpus)
 	} else {
 		v, err = encode(value, u.valueBytes())
 	}

@@ -65,40 +65,38 @@ func decode(b []byte, out any) error {
 	return nil
 }
 
-// encodePerCPU takes a slice with a value for every CPU.
-func encodePerCPU(in any, stride, size, cpus int) ([]byte, error) {
+// encodePerCPU turns a slice with a value of size bytes for every CPU into total
+// bytes, the values at equal distances.
+func encodePerCPU(in any, total, size, cpus int) ([]byte, error) {
 	values := reflect.ValueOf(in)
 	if values.Kind() != reflect.Slice || values.Len() != cpus {
 		return nil, fmt.Errorf("%T: a per-CPU value is a slice of %d elements, one for every possible CPU", in, cpus)
 	}
-	out := make([]byte, stride*cpus)
+	out := make([]byte, total)
 	for cpu := range cpus {
 		b, err := encode(values.Index(cpu).Interface(), size)
 		if err != nil {
 			return nil, err
 		}
-		copy(out[cpu*stride:], b)
+		copy(out[cpu*total/cpus:], b)
 	}
 	return out, nil
 }
 
-// decodePerCPU fills a pointer to a slice with the value of every CPU.
-func decodePerCPU(b []byte, stride, size int, out any) error {
-	p := reflect.ValueOf(out)
-	if p.Kind() == reflect.Slice {
-		// A slice that already has an element for every CPU is filled in place.
-		if p.Len() != len(b)/stride {
-			return fmt.Errorf("%T has %d elements, want %d, one for every possible CPU", out, p.Len(), len(b)/stride)
-		}
-	} else {
-		if p.Kind() != reflect.Pointer || p.IsNil() || p.Elem().Kind() != reflect.Slice {
-			return fmt.Errorf("%T: a per-CPU value needs a pointer to a slice", out)
-		}
-		p.Elem().Set(reflect.MakeSlice(p.Elem().Type(), len(b)/stride, len(b)/stride))
-		p = p.Elem()
+// decodePerCPU is the reverse of encodePerCPU. out is a slice with an element for
+// every CPU, or a pointer to a slice, which is made anew.
+func decodePerCPU(b []byte, cpus, size int, out any) error {
+	values := reflect.ValueOf(out)
+	switch {
+	case values.Kind() == reflect.Pointer && !values.IsNil() && values.Elem().Kind() == reflect.Slice:
+		values = values.Elem()
+		values.Set(reflect.MakeSlice(values.Type(), cpus, cpus))
+	case values.Kind() != reflect.Slice || values.Len() != cpus:
+		return fmt.Errorf("%T: a per-CPU value needs a pointer to a slice, or a slice of %d elements", out, cpus)
 	}
-	for cpu := range len(b) / stride {
-		if err := decode(b[cpu*stride:cpu*stride+size], p.Index(cpu).Addr().Interface()); err != nil {
+	for cpu := range cpus {
+		from := cpu * len(b) / cpus
+		if err := decode(b[from:from+size], values.Index(cpu).Addr().Interface()); err != nil {
 			return err
 		}
 	}

@@ -46,7 +46,7 @@ func newGuard(c *Code, call *helper.Call, ctx uint64) *guard {
 		g.budget = math.MaxUint64
 	}
 	size := c.options.ContextSize
-	if slot := call.Runner.Context; size == 0 && slot.Contains(ctx, 1) {
+	if slot := call.Runner.Context; size == 0 && !c.verified && slot.Contains(ctx, 1) {
 		size = slot.Addr + slot.Size - ctx
 	}
 	g.owned = append(g.owned, ownedRange{mem.Range{Addr: ctx, Size: size}, false})

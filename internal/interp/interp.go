@@ -38,7 +38,8 @@ type Options struct {
 	// Count keeps the number of executed instructions (Code.Executed).
 	Count bool
 	// ContextSize is the number of bytes at R1 that a checked program may touch.
-	// 0 is the rest of the runner's context slot, if R1 points into it.
+	// 0 is what the facts say that the program touches, or without facts the rest
+	// of the runner's context slot, if R1 points into it.
 	ContextSize uint64
 }
 
@@ -52,6 +53,7 @@ type Code struct {
 	helpers    []helper.Func // what opCall's immediate is an index into
 	prototypes []*abi.Helper // of helpers
 	calls      bool          // the program has calls of subprograms
+	verified   bool
 	executed   atomic.Uint64
 }
 
@@ -59,7 +61,10 @@ type Code struct {
 // verified (conformance vectors): kernel loads are then plain loads.
 // ms are the program's maps in the order of p.Maps.
 func Compile(p *image.Program, facts *verify.Facts, ms []maps.Map, o Options) (*Code, error) {
-	code := &Code{program: p, options: o, maps: ms}
+	if o.ContextSize == 0 && facts != nil {
+		o.ContextSize = uint64(facts.ContextSize)
+	}
+	code := &Code{program: p, options: o, maps: ms, verified: facts != nil}
 	c := &compiler{program: p, facts: facts, code: code, helpers: map[asm.BuiltinFunc]int{}}
 	if err := c.run(); err != nil {
 		return nil, fmt.Errorf("program %s: %w", p.Name, err)

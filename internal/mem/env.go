@@ -57,6 +57,9 @@ type Kernel struct {
 	// CurrentTask is the address (as programs see it) of the current task's
 	// task_struct; it fills what is stale. 0 if there is none.
 	CurrentTask func() uint64
+
+	// word is what Fault fills for Load: a local one would be allocated.
+	word [8]byte
 }
 
 // ReadAt fills p from a kernel address as programs see it. It reports false for
@@ -91,9 +94,9 @@ func (k *Kernel) Load(addr uint64, size int) uint64 {
 			return *At[uint64](a)
 		}
 	}
-	var b [8]byte
-	if k.Fault == nil || !k.Fault(b[:size], addr) {
+	k.word = [8]byte{}
+	if k.Fault == nil || !k.Fault(k.word[:size], addr) {
 		return 0
 	}
-	return binary.NativeEndian.Uint64(b[:])
+	return binary.NativeEndian.Uint64(k.word[:])
 }

@@ -127,7 +127,7 @@ func load(t testing.TB, file string) *collection {
 		if verdict.Err != nil {
 			t.Fatal(verdict.Err)
 		}
-		if c.programs[name], err = program.New(p, verdict.Facts, c.maps, runners, interp.Options{Checked: true}); err != nil {
+		if c.programs[name], err = program.New(p, verdict.Facts, c.maps, runners, interp.Options{}); err != nil {
 			t.Fatal(err)
 		}
 	}
