@@ -142,7 +142,7 @@ func (v *verifier) storeStack(p *reg, off, size int, value *reg) *Error {
 		}
 	}
 	if !exact {
-		v.blur(f, s)
+		
 		return nil
 	}
 	stored := *value

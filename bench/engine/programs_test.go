@@ -487,3 +487,50 @@ func random([]byte) uint32 {
 	}
 	return sum
 }
+
+// BenchmarkInterpreter is the suite as Go benchmarks, with the time per executed
+// instruction.
+func BenchmarkInterpreter(b *testing.B) {
+	for _, m := range benchmarks {
+		b.Run(m.name, func(b *testing.B) {
+			p, err := m.load()
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer p.close()
+			counted, err := p.interpreter(interp.Options{Count: true})
+			if err != nil {
+				b.Fatal(err)
+			}
+			if _, err := counted.Run(p.call, p.runner.Context.Addr); err != nil {
+				b.Fatal(err)
+			}
+			code, err := p.interpreter(interp.Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			for b.Loop() {
+				if _, err := code.Run(p.call, p.runner.Context.Addr); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(counted.Executed()), "ns/insn")
+		})
+	}
+}
+
+// BenchmarkCompile makes the longest program ready.
+func BenchmarkCompile(b *testing.B) {
+	i := slices.IndexFunc(benchmarks, func(m benchmark) bool { return m.name == "hash_siphash" })
+	p, err := benchmarks[i].load()
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer p.close()
+	for b.Loop() {
+		if _, err := p.interpreter(interp.Options{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(p.image.Insns)), "ns/insn")
+}

@@ -14,15 +14,16 @@ import (
 // Map creation flags (BPF_F_* in include/uapi/linux/bpf.h; cilium/ebpf keeps
 // its constants internal).
 const (
-	flagNoPrealloc = 1 << 0  // BPF_F_NO_PREALLOC
-	flagNUMANode   = 1 << 2  // BPF_F_NUMA_NODE
-	flagRdonly     = 1 << 3  // BPF_F_RDONLY: Go may not write
-	flagWronly     = 1 << 4  // BPF_F_WRONLY: Go may not read
-	flagZeroSeed   = 1 << 6  // BPF_F_ZERO_SEED
-	flagRdonlyProg = 1 << 7  // BPF_F_RDONLY_PROG: the verifier refuses writes
-	flagWronlyProg = 1 << 8  // BPF_F_WRONLY_PROG: the verifier refuses reads
-	flagMmapable   = 1 << 10 // BPF_F_MMAPABLE
-	flagInnerMap   = 1 << 12 // BPF_F_INNER_MAP
+	flagNoPrealloc  = 1 << 0  // BPF_F_NO_PREALLOC
+	flagNoCommonLRU = 1 << 1  // BPF_F_NO_COMMON_LRU
+	flagNUMANode    = 1 << 2  // BPF_F_NUMA_NODE
+	flagRdonly      = 1 << 3  // BPF_F_RDONLY: Go may not write
+	flagWronly      = 1 << 4  // BPF_F_WRONLY: Go may not read
+	flagZeroSeed    = 1 << 6  // BPF_F_ZERO_SEED
+	flagRdonlyProg  = 1 << 7  // BPF_F_RDONLY_PROG: the verifier refuses writes
+	flagWronlyProg  = 1 << 8  // BPF_F_WRONLY_PROG: the verifier refuses reads
+	flagMmapable    = 1 << 10 // BPF_F_MMAPABLE
+	flagInnerMap    = 1 << 12 // BPF_F_INNER_MAP
 
 	flagsAccess = flagRdonly | flagWronly | flagRdonlyProg | flagWronlyProg
 )

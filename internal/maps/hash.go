@@ -19,36 +19,69 @@ const maxHashElement = 4<<20 - 48
 // maxHashEntries bounds max_entries of a hash (htab_map_alloc).
 const maxHashEntries = 1 << 31
 
-// hash is BPF_MAP_TYPE_HASH. Layout: see table.
+// hash is BPF_MAP_TYPE_HASH and, with a table that gives up elements when it is
+// full, BPF_MAP_TYPE_LRU_HASH. Layout: see table.
 type hash struct {
 	base
 	table
+	valueBytes int // of a value to and from Go
 }
 
 func newHash(spec *ebpf.MapSpec, cpus int) (Map, error) {
-	if err := checkHash(spec); err != nil {
+	h := new(hash)
+	if err := h.init(spec, cpus); err != nil {
 		return nil, err
 	}
-	h := &hash{base: base{spec: spec}}
-	size := h.layout(spec.MaxEntries, int(spec.KeySize), int(spec.ValueSize), spareElements(cpus))
+	return h, nil
+}
+
+// init makes the table of a hash of any kind.
+func (h *hash) init(spec *ebpf.MapSpec, cpus int) error {
+	if err := checkHash(spec); err != nil {
+		return err
+	}
+	s := shape{
+		maxEntries: spec.MaxEntries,
+		keySize:    int(spec.KeySize),
+		valueSize:  int(spec.ValueSize),
+		spare:      spareElements(cpus),
+		lru:        isLRU(spec.Type),
+	}
+	if PerCPU(spec.Type) {
+		s.cpus = cpus
+	}
+	size := h.layout(s)
 	region, err := newRegion(spec, size)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	h.region = region
+	h.base = base{spec: spec, region: region}
+	h.valueBytes = ValueBytes(spec, cpus)
 	h.place(region.Addr(), spec.Flags&flagZeroSeed != 0)
-	return h, nil
+	return nil
 }
 
 // spareElements is one for each runner and some for Go.
 func spareElements(cpus int) int { return cpus + 8 }
 
+func isLRU(t ebpf.MapType) bool { return t == ebpf.LRUHash || t == ebpf.LRUCPUHash }
+
 // checkHash is what the kernel checks of a hash's attributes.
 func checkHash(spec *ebpf.MapSpec) error {
-	if err := checkFlags(spec, flagNoPrealloc|flagNUMANode|flagZeroSeed|flagsAccess); err != nil {
+	perCPU, lru := PerCPU(spec.Type), isLRU(spec.Type)
+	allowed := uint32(flagNoPrealloc | flagZeroSeed | flagsAccess)
+	if lru {
+		allowed |= flagNoCommonLRU
+	}
+	if !perCPU && spec.Flags&flagNoCommonLRU == 0 {
+		allowed |= flagNUMANode
+	}
+	if err := checkFlags(spec, allowed); err != nil {
 		return err
 	}
 	switch {
+	case lru && spec.Flags&flagNoPrealloc != 0:
+		return fmt.Errorf("BPF_F_NO_PREALLOC is not for LRU maps: %w", ebpf.ErrNotSupported)
 	case spec.MaxEntries == 0:
 		return fmt.Errorf("max_entries is 0: %w", syscall.EINVAL)
 	case spec.KeySize == 0:
@@ -57,13 +90,20 @@ func checkHash(spec *ebpf.MapSpec) error {
 		return fmt.Errorf("value size is 0: %w", syscall.EINVAL)
 	case uint64(spec.KeySize)+uint64(spec.ValueSize) >= maxHashElement:
 		return fmt.Errorf("key size %d and value size %d are too big: %w", spec.KeySize, spec.ValueSize, syscall.E2BIG)
+	case perCPU && round8(uint64(spec.ValueSize)) > maxPerCPUValue:
+		return errPerCPUValue(spec)
 	case spec.MaxEntries > maxHashEntries:
 		return fmt.Errorf("max_entries %d is too big: %w", spec.MaxEntries, syscall.E2BIG)
 	}
 	return nil
 }
 
+// Ranges are the values. Keys, which lie between those of maps that are not
+// per-CPU, come with them.
 func (h *hash) Ranges() []mem.Range {
+	if h.cpus > 0 {
+		return []mem.Range{{Addr: h.values, Size: h.block * uint64(h.cpus)}}
+	}
 	return []mem.Range{{Addr: h.elements, Size: h.overflow - h.elements}}
 }
 
@@ -72,7 +112,8 @@ func (h *hash) LookupElem(_ int, key uint64) uint64 {
 	if e == 0 {
 		return 0
 	}
-	return h.elements + uint64(e)*h.stride + h.valueOff
+	h.touch(e)
+	return h.value(e, 0)
 }
 
 func (h *hash) UpdateElem(_ int, key, value, flags uint64) int64 {
@@ -88,7 +129,7 @@ func (h *hash) Lookup(key, value []byte, flags ebpf.MapLookupFlags) error {
 	if err := h.checkKey(key); err != nil {
 		return err
 	}
-	if err := checkValue(value, h.valueSize); err != nil {
+	if err := checkValue(value, h.valueBytes); err != nil {
 		return err
 	}
 	errno := h.read(data(key), value)
@@ -103,7 +144,7 @@ func (h *hash) Update(key, value []byte, flags ebpf.MapUpdateFlags) error {
 	if err := h.checkKey(key); err != nil {
 		return err
 	}
-	if err := checkValue(value, h.valueSize); err != nil {
+	if err := checkValue(value, h.valueBytes); err != nil {
 		return err
 	}
 	errno := h.update(data(key), data(value), uint64(flags))
@@ -130,7 +171,7 @@ func (h *hash) LookupAndDelete(key, value []byte, flags ebpf.MapLookupFlags) err
 	if err := h.checkKey(key); err != nil {
 		return err
 	}
-	if err := checkValue(value, h.valueSize); err != nil {
+	if err := checkValue(value, h.valueBytes); err != nil {
 		return err
 	}
 	errno := h.remove(data(key), value)

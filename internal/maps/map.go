@@ -84,7 +84,10 @@ type Ring interface {
 var types = map[ebpf.MapType]func(spec *ebpf.MapSpec, cpus int) (Map, error){
 	ebpf.Array:       newArray,
 	ebpf.Hash:        newHash,
+	ebpf.LRUHash:     newHash,
 	ebpf.PerCPUArray: newPerCPUArray,
+	ebpf.PerCPUHash:  newPerCPUHash,
+	ebpf.LRUCPUHash:  newPerCPUHash,
 	ebpf.RingBuf:     newRing,
 }
 

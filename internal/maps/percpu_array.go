@@ -14,6 +14,10 @@ import (
 // (PCPU_MIN_UNIT_SIZE in include/linux/percpu.h).
 const maxPerCPUValue = 32 << 10
 
+func errPerCPUValue(spec *ebpf.MapSpec) error {
+	return fmt.Errorf("value size %d of a per-CPU map is above %d: %w", spec.ValueSize, maxPerCPUValue, syscall.E2BIG)
+}
+
 // cacheLine is what two CPUs should not share.
 const cacheLine = 64
 
@@ -34,7 +38,7 @@ func newPerCPUArray(spec *ebpf.MapSpec, cpus int) (Map, error) {
 	}
 	stride := round8(uint64(spec.ValueSize))
 	if stride > maxPerCPUValue {
-		return nil, fmt.Errorf("value size %d of a per-CPU map is above %d: %w", spec.ValueSize, maxPerCPUValue, syscall.E2BIG)
+		return nil, errPerCPUValue(spec)
 	}
 	block := (stride*uint64(spec.MaxEntries) + cacheLine - 1) &^ (cacheLine - 1)
 	region, err := newRegion(spec, block*uint64(cpus))

@@ -2,6 +2,7 @@ package maps
 
 import (
 	"runtime"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,4 +30,22 @@ func (s *spin) again() bool {
 	}
 	runtime.Gosched()
 	return s.turns%1024 != 0 || time.Since(s.since) < spinTime
+}
+
+// unlocked waits a little for the writer that holds a chain. Who gives up leaves a
+// note, so that nobody waits in vain for the same writer again; should it go on
+// after all, seq changes and the note means nothing.
+func (s *spin) unlocked(first *tableLine) bool {
+	seq := atomic.LoadUint32(&first.seq)
+	held := seq&1 != 0
+	if held && atomic.LoadUint32(&first.stuck) == seq {
+		return false
+	}
+	if s.again() {
+		return true
+	}
+	if held {
+		store32(&first.stuck, seq)
+	}
+	return false
 }

@@ -21,6 +21,9 @@ import (
 //	elements        element 0 is not used, 0 means none; elements 1 … are
 //	                key and value, each rounded up to 8 bytes, the key's end zeroed
 //	overflow lines  line 0 is not used, 0 means none
+//	values          per-CPU tables only, whose elements are just keys: for each CPU
+//	                a block in whole cache lines with its value of every element
+//	used            LRU tables only: a byte for each element, see lru.go
 //
 // A bucket is a line, continued by overflow lines when more than eight of its
 // keys are there. A line is one cache line, see tableLine. bucket = hash & mask,
@@ -45,7 +48,7 @@ type table struct {
 	mask       uint64 // number of buckets - 1
 	elements   uint64 // address of element 0
 	stride     uint64 // bytes of an element
-	valueOff   uint64 // from an element to its value
+	keyEnd     uint64 // from an element to the last word of its key
 	overflow   uint64 // address of overflow line 0
 	seed       uint64
 	keySize    int
@@ -54,6 +57,21 @@ type table struct {
 	last       uint32      // the highest element
 	lastLine   uint32      // the highest overflow line
 	lost       atomic.Bool // elements are neither free nor linked
+
+	cpus        int    // 0 if it is not a per-CPU table
+	values      uint64 // address of the value of element 0, that of CPU 0
+	valueStride uint64 // bytes from one element's value to the next one's
+	block       uint64 // bytes from one CPU's values to the next CPU's
+	used        uint64 // address of the byte of element 0, 0 if it is not an LRU table
+}
+
+// A shape is what a table is for.
+type shape struct {
+	maxEntries         uint32
+	keySize, valueSize int
+	spare              int  // elements beyond max_entries: each writer holds one until it has linked it
+	cpus               int  // a value for each of so many CPUs; 0 for one value
+	lru                bool // a full table gives up elements that were not used for long
 }
 
 // tableHeader is the first page. What is written often lies on lines of its own.
@@ -65,12 +83,14 @@ type tableHeader struct {
 	free  freeList // of elements
 	_     [48]byte
 	lines freeList // of overflow lines
+	_     [48]byte
+	hand  uint32 // LRU tables: where the search for an element to give up goes on
 }
 
 // tableLine is a bucket or one of its overflow lines: 64 bytes.
 type tableLine struct {
-	seq      uint32 // odd while a writer is at the chain; bucket only
-	_        uint32
+	seq      uint32    // odd while a writer is at the chain; bucket only
+	stuck    uint32    // the seq that somebody has waited for in vain; bucket only
 	tags     [2]uint64 // eight 16-bit tags, the first lowest; 0 is an empty slot
 	elements [slots]uint32
 	next     uint32 // overflow line
@@ -86,25 +106,41 @@ const tableHeaderSize = 4096
 // most: one bucket in fifty overflows then.
 const bucketFill = 4
 
-// layout lays out a table for that many entries of that key and value size, and
-// gives the size of its memory. spare elements are there beyond those: each
-// writer holds one until it has linked it.
-func (t *table) layout(maxEntries uint32, keySize, valueSize, spare int) (size uint64) {
-	buckets := uint64(1) << bits.Len64(uint64(maxEntries-1)/bucketFill)
+// layout lays out a table and gives the size of its memory.
+func (t *table) layout(s shape) (size uint64) {
+	buckets := uint64(1) << bits.Len64(uint64(s.maxEntries-1)/bucketFill)
 	const line = uint64(unsafe.Sizeof(tableLine{}))
+	wholeLines := func(n uint64) uint64 { return (n + line - 1) &^ (line - 1) }
 	t.mask = buckets - 1
-	t.keySize, t.valueSize = keySize, valueSize
-	t.valueOff = round8(uint64(keySize))
-	t.stride = t.valueOff + round8(uint64(valueSize))
-	t.maxEntries = maxEntries
-	t.last = maxEntries + uint32(spare)
+	t.keySize, t.valueSize = s.keySize, s.valueSize
+	keyBytes, valueBytes := round8(uint64(s.keySize)), round8(uint64(s.valueSize))
+	t.keyEnd = keyBytes - 8
+	t.maxEntries = s.maxEntries
+	t.last = s.maxEntries + uint32(s.spare)
 	// An overflow line that is not empty has an element, so there are never more
 	// of them than elements.
-	t.lastLine = maxEntries
+	t.lastLine = s.maxEntries
+	t.cpus = s.cpus
+	t.stride = keyBytes
+	if s.cpus == 0 {
+		t.stride += valueBytes
+	}
 	t.buckets = tableHeaderSize
 	t.elements = t.buckets + buckets*line
-	t.overflow = (t.elements + t.stride*uint64(t.last+1) + line - 1) &^ (line - 1)
-	return t.overflow + line*uint64(t.lastLine+1)
+	t.overflow = wholeLines(t.elements + t.stride*uint64(t.last+1))
+	end := t.overflow + line*uint64(t.lastLine+1)
+	if s.cpus == 0 {
+		t.values, t.valueStride = t.elements+keyBytes, t.stride
+	} else {
+		t.values, t.valueStride = end, valueBytes
+		t.block = wholeLines(valueBytes * uint64(t.last+1))
+		end += t.block * uint64(s.cpus)
+	}
+	if s.lru {
+		t.used = end
+		end += uint64(t.last + 1)
+	}
+	return end
 }
 
 // place puts a table that was laid out into its memory. A seed of 0 is
@@ -114,6 +150,10 @@ func (t *table) place(addr uint64, zeroSeed bool) {
 	t.buckets += addr
 	t.elements += addr
 	t.overflow += addr
+	t.values += addr
+	if t.used != 0 {
+		t.used += addr
+	}
 	if !zeroSeed {
 		t.seed = rand.Uint64()
 	}
@@ -124,8 +164,20 @@ func (t *table) key(e uint32) unsafe.Pointer {
 	return mem.Pointer(t.elements + uint64(e)*t.stride)
 }
 
-func (t *table) value(e uint32) unsafe.Pointer {
-	return mem.Pointer(t.elements + uint64(e)*t.stride + t.valueOff)
+// value is the address of an element's value, of a per-CPU table that of a CPU.
+func (t *table) value(e uint32, cpu int) uint64 {
+	return t.values + uint64(cpu)*t.block + uint64(e)*t.valueStride
+}
+
+// copyValue copies a value out, of a per-CPU table those of all CPUs.
+func (t *table) copyValue(value []byte, e uint32) {
+	if t.cpus == 0 {
+		copyOut(value, mem.Pointer(t.value(e, 0)))
+		return
+	}
+	for cpu := range t.cpus {
+		copyOut(value[cpu*int(t.valueStride):][:t.valueStride], mem.Pointer(t.value(e, cpu)))
+	}
 }
 
 // chain gives the first line of a key's bucket and the tag to look for, in all
@@ -219,7 +271,7 @@ func (t *table) lookup(key unsafe.Pointer) uint32 {
 				return e
 			}
 		}
-		if !s.again() {
+		if !s.unlocked(first) {
 			return 0
 		}
 	}
@@ -233,7 +285,7 @@ func (t *table) read(key unsafe.Pointer, value []byte) mem.Errno {
 		if seq := atomic.LoadUint32(&first.seq); seq&1 == 0 {
 			_, _, e := t.find(first, tags, key)
 			if e != 0 {
-				copyOut(value, t.value(e))
+				t.copyValue(value, e)
 			}
 			if atomic.LoadUint32(&first.seq) == seq {
 				if e == 0 {
@@ -242,7 +294,7 @@ func (t *table) read(key unsafe.Pointer, value []byte) mem.Errno {
 				return 0
 			}
 		}
-		if !s.again() {
+		if !s.unlocked(first) {
 			return mem.EBUSY
 		}
 	}
@@ -255,7 +307,7 @@ func lock(first *tableLine) bool {
 		if seq := atomic.LoadUint32(&first.seq); seq&1 == 0 && atomic.CompareAndSwapUint32(&first.seq, seq, seq+1) {
 			return true
 		}
-		if !s.again() {
+		if !s.unlocked(first) {
 			return false
 		}
 	}
@@ -270,28 +322,45 @@ func (t *table) update(key, value unsafe.Pointer, flags uint64) mem.Errno {
 	}
 	// The element is filled before the lock is taken: a writer that waits for a
 	// free one must hold up nobody.
-	e := t.take()
+	e := t.takeFor(key)
 	if e == 0 {
 		return mem.ENOMEM
 	}
-	k := t.key(e)
-	*(*uint64)(unsafe.Add(k, t.valueOff-8)) = 0
-	copyIn(k, key, t.keySize)
-	copyIn(t.value(e), value, t.valueSize)
+	copyIn(mem.Pointer(t.value(e, 0)), value, t.valueSize)
 
 	first, tags := t.chain(key)
-	if !lock(first) {
-		t.give(e)
-		return mem.EBUSY
+	for {
+		if !lock(first) {
+			t.give(e)
+			return mem.EBUSY
+		}
+		old, errno := t.link(first, tags, key, e, flags)
+		if errno == 0 && old != 0 {
+			t.touch(e)
+		}
+		unlock(first)
+		switch {
+		case errno == mem.E2BIG && t.evict():
+			continue
+		case errno != 0:
+			t.give(e)
+		case old != 0:
+			t.give(old)
+		}
+		return errno
 	}
-	old, errno := t.link(first, tags, key, e, flags)
-	unlock(first)
-	if errno != 0 {
-		t.give(e)
-	} else if old != 0 {
-		t.give(old)
+}
+
+// takeFor takes a free element and puts a key into it.
+func (t *table) takeFor(key unsafe.Pointer) uint32 {
+	e := t.take()
+	if e != 0 {
+		t.untouch(e)
+		k := t.key(e)
+		*(*uint64)(unsafe.Add(k, t.keyEnd)) = 0
+		copyIn(k, key, t.keySize)
 	}
-	return errno
+	return e
 }
 
 // link puts element e into a locked chain and gives the one that it replaces,
@@ -307,17 +376,22 @@ func (t *table) link(first *tableLine, tags uint64, key unsafe.Pointer, e uint32
 	if flags == uint64(ebpf.UpdateExist) {
 		return 0, mem.ENOENT
 	}
+	return 0, t.add(first, tags, e)
+}
+
+// add puts element e, whose key is not there, into a locked chain.
+func (t *table) add(first *tableLine, tags uint64, e uint32) mem.Errno {
 	if !t.count(1) {
-		return 0, mem.E2BIG
+		return mem.E2BIG
 	}
 	l, slot := t.hole(first)
 	if l == nil {
 		t.count(-1)
-		return 0, mem.ENOMEM
+		return mem.ENOMEM
 	}
 	store32(&l.elements[slot%slots], e)
 	setTag(l, slot, tags)
-	return 0, 0
+	return 0
 }
 
 // hole finds an empty slot in a locked chain, and makes the chain longer if it
@@ -357,8 +431,16 @@ func (t *table) remove(key unsafe.Pointer, value []byte) mem.Errno {
 		return mem.ENOENT
 	}
 	if value != nil {
-		copyOut(value, t.value(e))
+		t.copyValue(value, e)
 	}
+	t.drop(first, l, slot)
+	return 0
+}
+
+// drop takes the element in a slot out of a locked chain, which it unlocks, and
+// frees it.
+func (t *table) drop(first, l *tableLine, slot int) {
+	e := l.elements[slot%slots]
 	setTag(l, slot, 0)
 	store32(&l.elements[slot%slots], 0)
 	var empty uint32
@@ -371,7 +453,6 @@ func (t *table) remove(key unsafe.Pointer, value []byte) mem.Errno {
 		t.header.lines.push(empty, t.lineLinks())
 	}
 	t.count(-1)
-	return 0
 }
 
 // unlink takes an empty overflow line out of a locked chain and gives its index.
@@ -429,7 +510,7 @@ func (t *table) nextInBucket(bucket uint64, key unsafe.Pointer, tags uint64, out
 				return 0, 0
 			}
 		}
-		if !s.again() {
+		if !s.unlocked(first) {
 			return 0, mem.EBUSY
 		}
 	}

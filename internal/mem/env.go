@@ -94,8 +94,11 @@ func (k *Kernel) Load(addr uint64, size int) uint64 {
 			return *At[uint64](a)
 		}
 	}
+	if k.Fault == nil {
+		return 0
+	}
 	k.word = [8]byte{}
-	if k.Fault == nil || !k.Fault(k.word[:size], addr) {
+	if !k.Fault(k.word[:size], addr) {
 		return 0
 	}
 	return binary.NativeEndian.Uint64(k.word[:])

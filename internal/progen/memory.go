@@ -289,8 +289,11 @@ func (g *generator) callSub() {
 		}
 		g.write(off, bufferSize)
 	}
-	a := g.need()
-	if a != 2 {
+	if g.chance(50) {
+		n := g.onPath(int32(g.r.IntN(bufferSize)), int32(g.r.IntN(bufferSize+1)))
+		g.emit(movReg(2, n))
+		g.set(2, num)
+	} else if a := g.need(); a != 2 {
 		g.emit(movReg(2, a))
 		g.set(2, num)
 	}
@@ -302,4 +305,8 @@ func (g *generator) callSub() {
 	g.calls = append(g.calls, localCall{len(g.insns), g.sub + 1 + g.r.IntN(subCount-g.sub)})
 	g.emit(image.Insn{Op: 0x85, Src: uint8(asm.PseudoCall)})
 	g.clobber(num)
+	if g.chance(20) {
+		// The result as an index: only a function with small results may do that.
+		g.indexData(0)
+	}
 }

@@ -45,7 +45,7 @@ func Generate(seed uint64) (*image.Image, *image.Program) {
 		Name: "generated", Section: "raw_tp", License: "GPL", Maps: mapNames,
 		Type: programTypes[r.IntN(len(programTypes))],
 	}
-	g := &generator{r: r, typ: p.Type, sloppy: []float64{0, 0, 0.01, 0.05}[r.IntN(4)]}
+	g := &generator{r: r, typ: p.Type, sloppy: []float64{0, 0, 0.01, 0.05}[r.IntN(4)], hazards: []int{2, 10, 100}[r.IntN(3)]}
 	g.program()
 	p.Insns = g.insns
 	for i, start := range g.starts {
@@ -134,6 +134,8 @@ type generator struct {
 	r      *rand.Rand
 	typ    ebpf.ProgramType
 	sloppy float64 // probability of a mistake
+	// hazards is the weight of hazard among the statements.
+	hazards int
 
 	insns  []image.Insn
 	starts []int
@@ -195,6 +197,11 @@ func (g *generator) emit(in ...image.Insn) { g.insns = append(g.insns, in...) }
 // prologue moves what came in to registers that survive calls, and loads some
 // numbers.
 func (g *generator) prologue() {
+	if g.w.regs[1] == buffer && g.chance(30) {
+		// The first number may be an index into the buffer, if callers see to it.
+		g.emit(addReg(1, 2), load(asm.Byte, 0, 1, 0))
+		g.w.regs[0], g.w.regs[1] = num, unset
+	}
 	g.emit(movReg(6, 1))
 	g.w.regs[6] = g.w.regs[1]
 	for _, reg := range []uint8{7, 8} {

@@ -30,6 +30,7 @@ func (g *generator) statement() {
 		{4, g.callSub},
 		{3, g.spillPointer},
 		{3, g.useBuffer},
+		{g.hazards, g.hazard},
 	}
 	total := 0
 	for _, k := range kinds {

@@ -32,8 +32,17 @@ func TestMain(m *testing.M) {
 		os.Unsetenv(helperVar)
 		helpers[mode](os.Args[1:])
 	}
-	os.Exit(m.Run())
+	var err error
+	if buildDir, err = os.MkdirTemp("", "skep-tracer"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(buildDir)
+	os.Exit(code)
 }
+
+// buildDir holds the targets.
+var buildDir string
 
 var helpers = map[string]func(args []string){
 	"trace":  trace,

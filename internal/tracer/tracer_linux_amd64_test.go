@@ -129,14 +129,17 @@ func reads(w tracer.When) tracer.Options {
 	return tracer.Options{Calls: map[int]tracer.When{unix.SYS_READ: w, unix.SYS_PREAD64: w, unix.SYS_READV: w}}
 }
 
-// compile builds testdata/NAME.c.
+// compile builds testdata/NAME.c, once for all tests.
 func compile(t testing.TB, name string, flags ...string) string {
 	t.Helper()
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {
 		t.Skip("skip: no C compiler (gcc)")
 	}
-	out := filepath.Join(t.TempDir(), name)
+	out := filepath.Join(buildDir, name+strings.Join(flags, ""))
+	if _, err := os.Stat(out); err == nil {
+		return out
+	}
 	args := append([]string{"-O1", "-pthread", "-o", out, filepath.Join("testdata", name+".c")}, flags...)
 	if b, err := exec.Command(gcc, args...).CombinedOutput(); err != nil {
 		t.Fatalf("gcc %s: %v\n%s", strings.Join(args, " "), err, b)

@@ -140,16 +140,19 @@ func (tr *Tree) begin(c *child) error {
 func (tr *Tree) run() {
 	w := newWaiter()
 	for {
-		ev, e := w.wait(len(tr.threads) > 1)
+		ev, e := w.wait(len(tr.threads) > 1, tr.unborn > 0)
 		if e != 0 {
 			if e != unix.ECHILD {
 				tr.fail(fmt.Errorf("wait4: %w", e))
 			}
 			break
 		}
-		if ev.status.Stopped() {
+		switch {
+		case ev.tid == 0:
+			tr.adopt()
+		case ev.status.Stopped():
 			tr.stopped(ev.tid, ev.status)
-		} else {
+		default:
 			tr.gone(ev.tid, ev.status)
 		}
 	}
@@ -211,10 +214,6 @@ func (tr *Tree) gone(tid int, status unix.WaitStatus) {
 	if t := tr.threads[tid]; t != nil {
 		tr.drop(t)
 	}
-	// A parent that was killed in its clone reports no child any more.
-	if tr.unborn > 0 {
-		tr.adopt()
-	}
 	if tid != tr.pid {
 		return
 	}
@@ -229,8 +228,8 @@ func (tr *Tree) gone(tid int, status unix.WaitStatus) {
 	close(tr.ended)
 }
 
-// adopt gives every thread that waits for its parent's report to the process
-// that it belongs to. If the report comes after all, it is ignored.
+// adopt lets every thread go that waits for its parent's report: a parent that
+// was killed in its clone reports none. If it comes after all, it is ignored.
 func (tr *Tree) adopt() {
 	for _, t := range tr.threads {
 		if t.stop.born {

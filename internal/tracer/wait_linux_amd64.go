@@ -63,14 +63,19 @@ func (w *waiter) block() (event, unix.Errno) {
 
 // wait gives the next report. many says that there is more than one tracee: then
 // all that have something to report are taken in one go, because wait4 looks at
-// the youngest first, and a few busy ones would keep the others waiting.
-func (w *waiter) wait(many bool) (event, unix.Errno) {
+// the youngest first, and a few busy ones would keep the others waiting. With
+// brief it gives an event without tid when nothing has come for some time.
+func (w *waiter) wait(many, brief bool) (event, unix.Errno) {
 	if w.next < len(w.queue) {
 		w.next++
 		return w.queue[w.next-1], 0
 	}
-	ev, e := w.first()
-	if e != 0 || !many {
+	first := w.first
+	if brief {
+		first = w.soon
+	}
+	ev, e := first()
+	if e != 0 || ev.tid == 0 || !many {
 		return ev, e
 	}
 	w.queue, w.next = w.queue[:0], 0
@@ -94,6 +99,9 @@ func (w *waiter) first() (event, unix.Errno) {
 	}
 	for start := time.Now(); time.Since(start) < spinTime; {
 		for range 8 {
+			// The tracee may wait for this very CPU: on a busy machine the kernel
+			// likes to wake it where it was resumed.
+			unix.RawSyscall(unix.SYS_SCHED_YIELD, 0, 0, 0)
 			if ev, e := w.poll(); e != 0 || ev.tid != 0 {
 				w.misses = 0
 				return ev, e
@@ -103,6 +111,23 @@ func (w *waiter) first() (event, unix.Errno) {
 	w.misses = min(w.misses+1, maxMisses)
 	w.rest = 1<<w.misses - 1
 	return w.block()
+}
+
+// soonTime is how long something may take that should come at once.
+const soonTime = 10 * time.Millisecond
+
+// soon waits for one report, but not long.
+func (w *waiter) soon() (event, unix.Errno) {
+	for start := time.Now(); ; {
+		ev, e := w.poll()
+		since := time.Since(start)
+		if e != 0 || ev.tid != 0 || since > soonTime {
+			return ev, e
+		}
+		if since > spinTime {
+			time.Sleep(spinTime)
+		}
+	}
 }
 
 // onOwnThread runs f on an OS thread that has no children, so that wait4 with

@@ -15,6 +15,7 @@
 #define PATH_SPACE 4096 /* PATH_MAX: a power of two, for masks */
 #define NAME_SPACE 256  /* NAME_MAX and a NUL */
 #define PATH_DEPTH 64   /* components of a path that are followed */
+#define MIN_FDS 64      /* NR_OPEN_DEFAULT: one for each bit of a long */
 
 /* s_magic of file systems whose files have no path (linux/magic.h). */
 #define MAGIC_PIPEFS 0x50495045
@@ -151,7 +152,8 @@ static __always_inline struct file *path_file(unsigned int fd)
 	struct file **slots = BPF_CORE_READ(fdt, fd);
 	struct file *f = 0;
 
-	if (fd >= BPF_CORE_READ(fdt, max_fds))
+	/* A table has MIN_FDS slots from the start, so most calls need not ask. */
+	if (fd >= MIN_FDS && fd >= BPF_CORE_READ(fdt, max_fds))
 		return 0;
 	bpf_probe_read_kernel(&f, sizeof(f), slots + fd);
 	return f;

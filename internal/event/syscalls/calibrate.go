@@ -14,14 +14,14 @@ import (
 )
 
 const (
-	calibrationWarmUp = 50
-	calibrationCalls  = 250 // about 5 ms in all
+	calibrationWarmUp = 20
+	calibrationCalls  = 100 // 1 to 4 ms in all
 )
 
 // Calibrate measures what a pair of stops adds to the time between them: a
 // traced process makes the cheapest system call, and the time from the end of a
 // program at its entry to the start of one at its exit is taken, the median of
-// 200. The call itself, a tenth of a µs, is in it. plan is that of the programs
+// 80. The call itself, a tenth of a µs, is in it. plan is that of the programs
 // whose latencies it is for. What those programs take themselves, after they
 // have looked at the clock at the entry and before at the exit, comes on top.
 func Calibrate(plan kview.Plan) (time.Duration, error) {

@@ -70,6 +70,9 @@ func (s *Source) Attach(p *program.Program, pool *mem.Pool, env mem.Env) (*Link,
 	return l, s.add(l)
 }
 
+// needsTask reports whether the program asks for more than its pid and tgid.
+func (l *Link) needsTask() bool { return l.plan != kview.Plan{} }
+
 const callHelper = uint8(asm.JumpClass) | uint8(asm.Call)
 
 func (s *Source) add(l *Link) error {

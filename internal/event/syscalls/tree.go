@@ -3,6 +3,7 @@ package syscalls
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/skep-bpf/skep/internal/kview"
@@ -173,7 +174,10 @@ func (t *Tree) run(th *tracer.Thread, links []*Link) {
 	defer t.running.Unlock()
 	t.stats.Events++
 	t.view.Stop(th.TID, th.TGID)
-	task := t.view.Task()
+	task := mem.Task{PID: uint32(th.TID), TGID: uint32(th.TGID)}
+	if slices.ContainsFunc(links, (*Link).needsTask) {
+		task = t.view.Task()
+	}
 	t.stop.thread, t.stop.regs = th, 0
 	for _, l := range links {
 		if l.closed || !t.stop.passes(&l.hook) {
