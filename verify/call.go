@@ -165,7 +165,7 @@ func (v *verifier) argument(c *call, kind abi.Arg, n uint8) *Error {
 			return wrong("a known constant: the number of bytes")
 		}
 		if size > 1<<30 {
-			return v.fail(CodeArgument, "%s of %d bytes", c.h.Name, size)
+			return v.fail(CodeArgument, "%s of %d bytes: that is more than any ring buffer has", c.h.Name, size)
 		}
 		c.size = int64(size)
 	case abi.ArgContext:
@@ -232,22 +232,22 @@ func (v *verifier) constantKey(r *reg, size int) (uint64, bool) {
 	return key.v.IsConst()
 }
 
-// memoryArgument checks that a helper may access min to max bytes at register n.
-func (v *verifier) memoryArgument(c *call, n uint8, access memoryAccess, min, max uint64) *Error {
+// memoryArgument checks that a helper may access least to most bytes at register n.
+func (v *verifier) memoryArgument(c *call, n uint8, access memoryAccess, least, most uint64) *Error {
 	p := &v.cur.top().regs[n]
 	if access == readsOrNull && p.isZero() {
-		if max > 0 {
-			return v.fail(CodeArgument, "argument %d of %s is NULL, with up to %d bytes", n, c.h.Name, max)
+		if most > 0 {
+			return v.fail(CodeArgument, "argument %d of %s is NULL, with up to %s", n, c.h.Name, amount(int(most)))
 		}
 		return nil
 	}
 	if p.orNull {
 		return v.fail(CodeNullPointer, "%s is given to %s; it must be compared with NULL first", v.describe(p), c.h.Name)
 	}
-	size := int(max)
+	size := int(most)
 	switch p.kind {
 	case stackPtr:
-		return v.stackArgument(c, p, access, int(min), size)
+		return v.stackArgument(c, p, access, int(least), size)
 	case mapValue, record:
 		if access == writesMemory {
 			return v.writable(p, 0, size)
@@ -260,15 +260,15 @@ func (v *verifier) memoryArgument(c *call, n uint8, access memoryAccess, min, ma
 		}
 		return v.inValue(p, 0, size)
 	}
-	return v.fail(CodeArgument, "argument %d of %s is %s; it must be a pointer to %d bytes of the stack, of a map's value or of a record",
-		n, c.h.Name, v.describe(p), size)
+	return v.fail(CodeArgument, "argument %d of %s is %s; it must be a pointer to %s of the stack, of a map's value or of a record",
+		n, c.h.Name, v.describe(p), amount(size))
 }
 
-func (v *verifier) stackArgument(c *call, p *reg, access memoryAccess, min, max int) *Error {
-	if max == 0 {
+func (v *verifier) stackArgument(c *call, p *reg, access memoryAccess, least, most int) *Error {
+	if most == 0 {
 		return nil
 	}
-	s, exact, err := v.stackSpan(p, 0, max)
+	s, exact, err := v.stackSpan(p, 0, most)
 	if err != nil {
 		return err
 	}
@@ -277,7 +277,7 @@ func (v *verifier) stackArgument(c *call, p *reg, access memoryAccess, min, max 
 		v.noteRead(f, s, access == readsKey)
 		return v.readable(f, s, c.h.Name)
 	}
-	if exact && min == max {
+	if exact && least == most {
 		f.overwrite(s.low, s.high, data)
 	} else {
 		v.blur(f, s)
@@ -444,8 +444,8 @@ func (v *verifier) atomic(in image.Insn) *Error {
 		}
 	case mapValue, record:
 		if !aligned(p, off, size) {
-			return v.fail(CodeMisaligned, "an atomic operation on %d bytes at offset %s; it must be aligned to its size",
-				size, offsets(reach(p, off)))
+			return v.fail(CodeMisaligned, "an atomic operation on %s at offset %s; it must be aligned to its size",
+				amount(size), offsets(reach(p, off)))
 		}
 		if _, err := v.loadFrom(p, off, size); err != nil {
 			return err

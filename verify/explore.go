@@ -175,11 +175,11 @@ func (v *verifier) resume() bool {
 			break
 		}
 	}
-	v.pool.free(v.cur)
 	n := len(v.waiting)
 	if n == 0 {
 		return false
 	}
+	v.pool.free(v.cur)
 	v.cur = v.waiting[n-1]
 	v.waiting = v.waiting[:n-1]
 	v.path = append(v.path[:v.cur.path], int32(v.cur.insn))

@@ -49,22 +49,22 @@ func (v *verifier) loadKernel(p *reg, off, size int) (reg, *Error) {
 	t := v.types[p.object]
 	total, err := btf.Sizeof(t)
 	if err != nil || o < 0 || o+int64(size) > int64(total) {
-		return reg{}, v.fail(CodeKernelBounds, "%d bytes are loaded at offset %d of %s, which has %d bytes", size, o, v.typeName(p.object), total)
+		return reg{}, v.fail(CodeKernelBounds, "a load of %s at offset %d of %s, which has %s", amount(size), o, v.typeName(p.object), amount(total))
 	}
 	switch m, at := member(t, int(o), size, 0); m := m.(type) {
 	case *btf.Pointer:
 		if at != 0 || size != 8 {
-			return reg{}, v.fail(CodeKernelBounds, "%d bytes are loaded at offset %d of %s, in the middle of a pointer", size, o, v.typeName(p.object))
+			return reg{}, v.fail(CodeKernelBounds, "a load of %s at offset %d of %s, in the middle of a pointer", amount(size), o, v.typeName(p.object))
 		}
 		switch target := btf.UnderlyingType(m.Target).(type) {
 		case *btf.Struct, *btf.Union:
 			return reg{kind: kernelPtr, object: v.kernelType(target), v: w64.Const(0)}, nil
 		}
 	case nil:
-		return reg{}, v.fail(CodeKernelBounds, "%d bytes are loaded at offset %d of %s, where it has no member", size, o, v.typeName(p.object))
+		return reg{}, v.fail(CodeKernelBounds, "a load of %s at offset %d of %s, where it has no member", amount(size), o, v.typeName(p.object))
 	default:
 		if n, err := btf.Sizeof(m); err != nil || at+size > n {
-			return reg{}, v.fail(CodeKernelBounds, "%d bytes are loaded at offset %d of %s, over the end of a member", size, o, v.typeName(p.object))
+			return reg{}, v.fail(CodeKernelBounds, "a load of %s at offset %d of %s, over the end of a member", amount(size), o, v.typeName(p.object))
 		}
 	}
 	return numberReg(w64.Between(0, ^uint64(0)>>(64-8*size))), nil

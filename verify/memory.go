@@ -21,6 +21,14 @@ func offsets(first, last int64) string {
 	return fmt.Sprintf("%d..%d", first, last)
 }
 
+// amount is a number of bytes in words.
+func amount(n int) string {
+	if n == 1 {
+		return "1 byte"
+	}
+	return fmt.Sprintf("%d bytes", n)
+}
+
 // reach is the first and the last offset that an access at off from p may have.
 // Offsets that are out of every bound are cut, so that sums do not wrap around.
 func reach(p *reg, off int) (first, last int64) {
@@ -194,7 +202,7 @@ func (v *verifier) inRecord(p *reg, off, size int) *Error {
 func (v *verifier) within(p *reg, off, size int, have int64, what func() string) *Error {
 	first, last := reach(p, off)
 	if first < 0 || last+int64(size) > have {
-		return v.fail(CodeValueBounds, "%d bytes are accessed at offset %s of %s, which has %d bytes", size, offsets(first, last), what(), have)
+		return v.fail(CodeValueBounds, "an access of %s at offset %s of %s, which has %s", amount(size), offsets(first, last), what(), amount(int(have)))
 	}
 	return nil
 }
@@ -208,7 +216,7 @@ func (v *verifier) accessContext(p *reg, off, size int, write bool) *Error {
 	}
 	c := &v.typ.Context
 	if !write && c.Allows(off, size, false) && off+size > mem.ContextSize {
-		return v.fail(CodeContextBounds, "%d bytes at offset %d of the context are read; contexts have at most %d bytes here", size, off, mem.ContextSize)
+		return v.fail(CodeContextBounds, "a load of %s at offset %d of the context; contexts have at most %d bytes here", amount(size), off, mem.ContextSize)
 	}
 	if c.Allows(off, size, write) {
 		if f := c.Field(off); f != nil && f.Mode&abi.Pointer != 0 {
@@ -218,21 +226,21 @@ func (v *verifier) accessContext(p *reg, off, size int, write bool) *Error {
 		return nil
 	}
 	if write && c.Allows(off, size, false) {
-		return v.fail(CodeReadOnly, "%d bytes at offset %d of the context are written; a %s program may only read there", size, off, v.typ.Name)
+		return v.fail(CodeReadOnly, "a store of %s at offset %d of the context; a %s program may only read there", amount(size), off, v.typ.Name)
 	}
 	if f := c.Field(off); f != nil {
-		return v.fail(CodeContextBounds, "%d bytes at offset %d of the context are accessed; a %s program may not access the field %s like this",
-			size, off, v.typ.Name, f.Name)
+		return v.fail(CodeContextBounds, "an access of %s at offset %d of the context; a %s program may not access the field %s like this",
+			amount(size), off, v.typ.Name, f.Name)
 	}
-	return v.fail(CodeContextBounds, "%d bytes at offset %d of the context are accessed; a %s program may access aligned parts of its %d bytes",
-		size, off, v.typ.Name, c.Size)
+	return v.fail(CodeContextBounds, "an access of %s at offset %d of the context; a %s program may access aligned parts of its %d bytes",
+		amount(size), off, v.typ.Name, c.Size)
 }
 
 // describe says what a register holds, in words.
 func (v *verifier) describe(r *reg) string {
 	null := ""
 	if r.orNull {
-		null = ", which may be NULL"
+		null = " that may be NULL"
 	}
 	switch r.kind {
 	case number:

@@ -13,8 +13,8 @@ type span struct{ low, high int }
 func (v *verifier) stackSpan(p *reg, off, size int) (s span, exact bool, err *Error) {
 	first, last := reach(p, off)
 	if first < -stackSize || last+int64(size) > 0 {
-		return s, false, v.fail(CodeStackBounds, "%d bytes at offset %s from the frame pointer are accessed; the stack is -%d..-1",
-			size, offsets(first, last), stackSize)
+		return s, false, v.fail(CodeStackBounds, "an access of %s at offset %s from the frame pointer; the stack is -%d..-1",
+			amount(size), offsets(first, last), stackSize)
 	}
 	s = span{-int(last) - size, -int(first)}
 	if d := v.subDepth(p.frame); *d < s.high {
@@ -66,8 +66,8 @@ func (v *verifier) loadStack(p *reg, off, size int) (reg, *Error) {
 }
 
 func (v *verifier) misalignedStack(p *reg, off, size int) *Error {
-	return v.fail(CodeMisaligned, "%d bytes at offset %s from the frame pointer are accessed; stack accesses are aligned to their size",
-		size, offsets(reach(p, off)))
+	return v.fail(CodeMisaligned, "an access of %s at offset %s from the frame pointer; stack accesses are aligned to their size",
+		amount(size), offsets(reach(p, off)))
 }
 
 // assemble is the number in s, made of what its bytes hold.
@@ -89,8 +89,8 @@ func (v *verifier) assemble(f *frame, s span) (reg, *Error) {
 		case spilled:
 			sp := f.spillAt(i)
 			if sp.reg.isPointer() {
-				return reg{}, v.fail(CodePointerLeak, "%d bytes are loaded from offset %d of the stack, where %s is stored: a pointer is loaded as a whole",
-					s.high-s.low, -s.high, v.describe(&sp.reg))
+				return reg{}, v.fail(CodePointerLeak, "a load of %s from offset %d of the stack, where %s is stored: a pointer is loaded as a whole",
+					amount(s.high-s.low), -s.high, v.describe(&sp.reg))
 			}
 			b := 8 * (sp.high() - 1 - i)
 			known |= sp.reg.v.Bits.Value >> b & 0xff << shift
@@ -134,7 +134,7 @@ func (v *verifier) storeStack(p *reg, off, size int, value *reg) *Error {
 	if value.isPointer() {
 		switch {
 		case size != 8:
-			return v.fail(CodePointerLeak, "the low %d bytes of %s are stored: a pointer is stored as a whole", size, v.describe(value))
+			return v.fail(CodePointerLeak, "a store of %s of %s: a pointer is stored as a whole", amount(size), v.describe(value))
 		case !exact:
 			return v.fail(CodePointerLeak, "%s is stored at a stack offset that is not known", v.describe(value))
 		case value.kind == stackPtr && f != v.cur.top():
@@ -142,7 +142,7 @@ func (v *verifier) storeStack(p *reg, off, size int, value *reg) *Error {
 		}
 	}
 	if !exact {
-		
+		v.blur(f, s)
 		return nil
 	}
 	stored := *value

@@ -7,11 +7,12 @@ import (
 	"os/signal"
 
 	"github.com/skep-bpf/skep/bench/engine"
+	"github.com/skep-bpf/skep/bench/hooks"
 	"github.com/skep-bpf/skep/internal/view"
 )
 
 type benchCmd struct {
-	Suite string `required:"" enum:"engine" help:"What to measure: ${enum}."`
+	Suite string `required:"" enum:"engine,hooks" help:"What to measure: ${enum}."`
 	JSON  bool   `name:"json" help:"Print JSON lines."`
 }
 
@@ -22,6 +23,14 @@ type suite struct {
 }
 
 var suites = map[string]suite{
+	"hooks": {
+		columns: []view.Column{{Name: "NAME"}, {Name: "BASE NS", Right: true}, {Name: "NS", Right: true}, {Name: "ADDED NS", Right: true}, {Name: "RATIO", Right: true}, {Name: "NOT MEASURED"}},
+		run: func(ctx context.Context, report func(any, ...view.Cell)) error {
+			return hooks.Run(ctx, func(r hooks.Row) {
+				report(r, view.Text(r.Name), float(r.BaseNS), float(r.NS), float(r.AddedNS), float(r.Ratio), view.Text(r.Skipped))
+			})
+		},
+	},
 	"engine": {
 		columns: []view.Column{{Name: "NAME"}, {Name: "FAMILY"}, {Name: "ENGINE"}, {Name: "NS", Right: true}, {Name: "INSNS", Right: true}, {Name: "EXECUTED", Right: true}, {Name: "NS/INSN", Right: true}},
 		run: func(ctx context.Context, report func(any, ...view.Cell)) error {

@@ -20,7 +20,7 @@ type reason string
 
 const (
 	noShared  reason = "the shared conformance vectors are absent"
-	noBPF     reason = "bpf() is not permitted here"
+	noBPF     reason = "bpf() is not permitted here, or there is none"
 	oneThread reason = "js/wasm has one thread"
 	noFaults  reason = "js/wasm has no memory faults"
 )

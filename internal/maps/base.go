@@ -134,6 +134,10 @@ func checkFlags(spec *ebpf.MapSpec, allowed uint32) error {
 	if spec.MapExtra != 0 {
 		return fmt.Errorf("map_extra %#x is not for maps of type %s: %w", spec.MapExtra, spec.Type, syscall.EINVAL)
 	}
+	return checkFlagBits(spec, allowed)
+}
+
+func checkFlagBits(spec *ebpf.MapSpec, allowed uint32) error {
 	if f := spec.Flags &^ allowed; f != 0 {
 		return fmt.Errorf("flags %#x are not for maps of type %s: %w", f, spec.Type, syscall.EINVAL)
 	}
@@ -171,17 +175,20 @@ func (e *mapError) Is(target error) bool { return target == e.sentinel || target
 // The errors of the Go side are made once, so that a lookup of a missing key
 // allocates nothing.
 var (
-	errClosed       = &mapError{"map is closed", os.ErrClosed, syscall.EBADF}
-	errReadOnly     = &mapError{"map is read-only (BPF_F_RDONLY)", os.ErrPermission, syscall.EPERM}
-	errWriteOnly    = &mapError{"map is write-only (BPF_F_WRONLY)", os.ErrPermission, syscall.EPERM}
-	errFrozen       = &mapError{"map is frozen", os.ErrPermission, syscall.EPERM}
-	errNotExist     = &mapError{"key does not exist", ebpf.ErrKeyNotExist, syscall.ENOENT}
-	errExist        = &mapError{"key already exists", ebpf.ErrKeyExist, syscall.EEXIST}
-	errFull         = &mapError{"map is full: it holds max_entries elements", nil, syscall.E2BIG}
-	errIndex        = &mapError{"index is not below max_entries", nil, syscall.E2BIG}
-	errFlags        = &mapError{"flags are not valid for this map and operation", nil, syscall.EINVAL}
-	errArrayDelete  = &mapError{"elements of an array can't be deleted", nil, syscall.EINVAL}
-	errNoMemory     = &mapError{"no free element: the map's memory is damaged", nil, syscall.ENOMEM}
-	errBusy         = &mapError{"a writer holds the bucket and does not come back", nil, syscall.EBUSY}
-	errNotSupported = &mapError{"operation is not for maps of this type", ebpf.ErrNotSupported, nil}
+	errClosed          = &mapError{"map is closed", os.ErrClosed, syscall.EBADF}
+	errReadOnly        = &mapError{"map is read-only (BPF_F_RDONLY)", os.ErrPermission, syscall.EPERM}
+	errWriteOnly       = &mapError{"map is write-only (BPF_F_WRONLY)", os.ErrPermission, syscall.EPERM}
+	errFrozen          = &mapError{"map is frozen", os.ErrPermission, syscall.EPERM}
+	errNotExist        = &mapError{"key does not exist", ebpf.ErrKeyNotExist, syscall.ENOENT}
+	errExist           = &mapError{"key already exists", ebpf.ErrKeyExist, syscall.EEXIST}
+	errFull            = &mapError{"map is full: it holds max_entries elements", nil, syscall.E2BIG}
+	errNoSpace         = &mapError{"map is full: it holds max_entries elements", nil, syscall.ENOSPC}
+	errIndex           = &mapError{"index is not below max_entries", nil, syscall.E2BIG}
+	errFlags           = &mapError{"flags are not valid for this map and operation", nil, syscall.EINVAL}
+	errKeyless         = &mapError{"map has no keys", nil, syscall.EINVAL}
+	errNoSuchOperation = &mapError{"operation is not for maps of this type", ebpf.ErrNotSupported, syscall.EOPNOTSUPP}
+	errArrayDelete     = &mapError{"elements of an array can't be deleted", nil, syscall.EINVAL}
+	errNoMemory        = &mapError{"no free element: the map's memory is damaged", nil, syscall.ENOMEM}
+	errBusy            = &mapError{"a writer holds the bucket and does not come back", nil, syscall.EBUSY}
+	errNotSupported    = &mapError{"operation is not for maps of this type", ebpf.ErrNotSupported, nil}
 )

@@ -22,6 +22,9 @@ func benchSpecs() []*ebpf.MapSpec {
 		{Type: ebpf.Hash, KeySize: 8, ValueSize: 8, MaxEntries: 10240},
 		{Type: ebpf.Hash, KeySize: 16, ValueSize: 64, MaxEntries: 10240},
 		{Type: ebpf.Hash, KeySize: 280, ValueSize: 360, MaxEntries: 10240},
+		{Type: ebpf.LRUHash, KeySize: 8, ValueSize: 8, MaxEntries: 10240},
+		{Type: ebpf.PerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 10240},
+		{Type: ebpf.LRUCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 10240},
 	}
 }
 

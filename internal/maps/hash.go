@@ -209,6 +209,8 @@ func hashError(e mem.Errno) error {
 		return errExist
 	case mem.E2BIG:
 		return errFull
+	case mem.ENOSPC:
+		return errNoSpace
 	case mem.EINVAL:
 		return errFlags
 	case mem.EBUSY:

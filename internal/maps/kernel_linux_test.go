@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -121,15 +122,15 @@ func sameError(ours, kernel error) bool {
 func TestNewLikeKernel(t *testing.T) {
 	skipWithoutBPF(t)
 	r := rand.New(rand.NewPCG(1, 1))
-	sizes := []uint32{0, 1, 2, 3, 4, 5, 7, 8, 16, 100, 512, 513, 4096, 32 << 10, 32<<10 - 7, 32<<10 + 1, 4<<20 - 50, 4<<20 - 57, 4<<20 - 49, 1 << 31, 1<<32 - 1}
+	sizes := []uint32{0, 1, 2, 3, 4, 5, 7, 8, 16, 100, 512, 513, 4096, 32 << 10, 32<<10 - 7, 32<<10 + 1, 4<<20 - 50, 4<<20 - 57, 4<<20 - 49, 4<<20 - 280, 4<<20 - 279, 260, 261, 1 << 31, 1<<32 - 1}
 	entries := []uint32{0, 1, 2, 3, 4, 100, 4095, 4096, 4097, 8192, 12288, 1 << 16}
 	// BPF_F_NO_COMMON_LRU, BPF_F_NUMA_NODE and flags that other types have are
 	// among the bits.
 	flags := []uint32{0, 0, 0, 0, 1, 2, 4, 8, 16, 8 | 16, 32, 64, 64 | 1, 128, 256, 128 | 256, 8 | 128, 512, 1024, 1024 | 128, 2048, 4096, 8192, 1 << 17, 1 << 20, 1 << 31}
-	types := []ebpf.MapType{ebpf.Array, ebpf.Hash, ebpf.PerCPUArray, ebpf.RingBuf}
+	types := []ebpf.MapType{ebpf.LPMTrie, ebpf.Array, ebpf.Hash, ebpf.PerCPUArray, ebpf.RingBuf, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.LRUCPUHash}
 	made := map[ebpf.MapType]int{}
 	refused := map[ebpf.MapType]int{}
-	for range 5000 {
+	for range 6000 {
 		spec := &ebpf.MapSpec{
 			Type:       types[r.IntN(len(types))],
 			KeySize:    sizes[r.IntN(len(sizes))],
@@ -143,7 +144,9 @@ func TestNewLikeKernel(t *testing.T) {
 		case r.IntN(2) > 0:
 			spec.KeySize = 4
 		}
-		if r.IntN(2) > 0 {
+		if spec.Type == ebpf.LPMTrie && r.IntN(2) > 0 {
+			spec.KeySize, spec.Flags = 8, flagNoPrealloc
+		} else if r.IntN(2) > 0 {
 			spec.Flags = 0
 		}
 		// What is large takes the kernel's time and memory, and then it is the
@@ -176,27 +179,68 @@ func TestNewLikeKernel(t *testing.T) {
 // A model is what a map should do, in plain Go.
 type model struct {
 	spec     *ebpf.MapSpec
-	size     int // of a value
-	elements map[string][]byte
+	size     int               // of a value
+	elements map[string][]byte // by what makes a key one, see id
+	stored   map[string]string // the key as it was put in, by the same
 	frozen   bool
 }
 
 func newModel(spec *ebpf.MapSpec, size int) *model {
-	m := &model{spec: spec, size: size, elements: map[string][]byte{}}
+	m := &model{spec: spec, size: size, elements: map[string][]byte{}, stored: map[string]string{}}
 	if m.isArray() {
 		for i := range spec.MaxEntries {
-			m.elements[string(binary.NativeEndian.AppendUint32(nil, i))] = make([]byte, size)
+			key := string(binary.NativeEndian.AppendUint32(nil, i))
+			m.elements[key], m.stored[key] = make([]byte, size), key
 		}
 	}
 	return m
 }
 
-func (m *model) isArray() bool { return m.spec.Type != ebpf.Hash }
+func (m *model) isArray() bool {
+	return m.spec.Type == ebpf.Array || m.spec.Type == ebpf.PerCPUArray
+}
+
+func (m *model) isTrie() bool { return m.spec.Type == ebpf.LPMTrie }
+
+// id is what makes a key one: of a trie, the bits of its prefix. It is not ok for
+// a prefix that is too long.
+func (m *model) id(key []byte) (id string, ok bool) {
+	if !m.isTrie() {
+		return string(key), true
+	}
+	return prefixOf(key, binary.NativeEndian.Uint32(key))
+}
+
+// prefixOf is the first bits of an address, as text.
+func prefixOf(key []byte, n uint32) (string, bool) {
+	bits := new(strings.Builder)
+	for _, b := range key[4:] {
+		fmt.Fprintf(bits, "%08b", b)
+	}
+	if n > uint32(bits.Len()) {
+		return "", false
+	}
+	return bits.String()[:n], true
+}
+
+// find gives the value that a lookup finds.
+func (m *model) find(key []byte) (v []byte, ok bool) {
+	id, ok := m.id(key)
+	if !ok {
+		return nil, false
+	}
+	v, ok = m.elements[id]
+	for m.isTrie() && !ok && len(id) > 0 {
+		id = id[:len(id)-1]
+		v, ok = m.elements[id]
+	}
+	return v, ok
+}
 
 func (m *model) mayWrite() bool { return !m.frozen && m.spec.Flags&flagRdonly == 0 }
 
 func (m *model) lookup(key, value []byte, flags uint64) error {
-	v, ok := m.elements[string(key)]
+	v, ok := m.find(key)
 	switch {
 	case flags&^4 != 0:
 		return syscall.EINVAL
@@ -218,23 +262,30 @@ func (m *model) lookupAndDelete(key, value []byte, flags uint64) error {
 	case !m.mayWrite():
 		return syscall.EPERM
 	}
-	if err := m.lookup(key, value, flags); err != nil && !(m.isArray() && err == syscall.ENOENT) {
+	if err := m.lookup(key, value, flags); err != nil && !((m.isArray() || m.isTrie()) && err == syscall.ENOENT) {
 		return err
 	}
-	if m.isArray() {
+	if m.isArray() || m.isTrie() {
 		clear(value)
 		return syscall.Errno(524)
 	}
-	delete(m.elements, string(key))
+	m.remove(key)
 	return nil
 }
 
+func (m *model) remove(key []byte) {
+	id, _ := m.id(key)
+	delete(m.elements, id)
+	delete(m.stored, id)
+}
+
 func (m *model) update(key, value []byte, flags uint64) error {
-	_, there := m.elements[string(key)]
+	id, ok := m.id(key)
+	_, there := m.elements[id]
 	switch {
 	case !m.mayWrite():
 		return syscall.EPERM
-	case flags > 2:
+	case flags > 2 || !ok:
 		return syscall.EINVAL
 	case m.isArray() && !there:
 		return syscall.E2BIG
@@ -242,24 +293,27 @@ func (m *model) update(key, value []byte, flags uint64) error {
 		return syscall.EEXIST
 	case flags == 2 && !there:
 		return syscall.ENOENT
+	case !there && len(m.elements) == int(m.spec.MaxEntries) && m.isTrie():
+		return syscall.ENOSPC
 	case !there && len(m.elements) == int(m.spec.MaxEntries):
 		return syscall.E2BIG
 	}
-	m.elements[string(key)] = bytes.Clone(value)
+	m.elements[id], m.stored[id] = bytes.Clone(value), string(key)
 	return nil
 }
 
 func (m *model) delete(key []byte) error {
-	_, there := m.elements[string(key)]
+	id, ok := m.id(key)
+	_, there := m.elements[id]
 	switch {
 	case !m.mayWrite():
 		return syscall.EPERM
-	case m.isArray():
+	case m.isArray() || !ok:
 		return syscall.EINVAL
 	case !there:
 		return syscall.ENOENT
 	}
-	delete(m.elements, string(key))
+	m.remove(key)
 	return nil
 }
 
@@ -274,7 +328,7 @@ func (m *model) freeze() error {
 // keys are all keys, sorted.
 func (m *model) keys() []string {
 	var keys []string
-	for k := range m.elements {
+	for _, k := range m.stored {
 		keys = append(keys, k)
 	}
 	slices.Sort(keys)
@@ -305,6 +359,20 @@ func TestHistoryLikeKernel(t *testing.T) {
 		{Type: ebpf.Hash, KeySize: 300, ValueSize: 24, MaxEntries: 20},
 		{Type: ebpf.Hash, KeySize: 16, ValueSize: 8, MaxEntries: 5, Flags: flagRdonly},
 		{Type: ebpf.Hash, KeySize: 17, ValueSize: 8, MaxEntries: 5, Flags: flagWronly},
+		{Type: ebpf.PerCPUHash, KeySize: 4, ValueSize: 4, MaxEntries: 10},
+		{Type: ebpf.PerCPUHash, KeySize: 12, ValueSize: 20, MaxEntries: 60},
+		{Type: ebpf.PerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 30, Flags: flagNoPrealloc},
+		{Type: ebpf.PerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 5, Flags: flagRdonly},
+		{Type: ebpf.LPMTrie, KeySize: 5, ValueSize: 1, MaxEntries: 300, Flags: flagNoPrealloc},
+		{Type: ebpf.LPMTrie, KeySize: 8, ValueSize: 9, MaxEntries: 100, Flags: flagNoPrealloc},
+		{Type: ebpf.LPMTrie, KeySize: 7, ValueSize: 4, MaxEntries: 1, Flags: flagNoPrealloc | flagRdonlyProg},
+		{Type: ebpf.LPMTrie, KeySize: 20, ValueSize: 8, MaxEntries: 200, Flags: flagNoPrealloc},
+		{Type: ebpf.LPMTrie, KeySize: 260, ValueSize: 8, MaxEntries: 50, Flags: flagNoPrealloc},
+		{Type: ebpf.LPMTrie, KeySize: 13, ValueSize: 8, MaxEntries: 50, Flags: flagNoPrealloc | flagWronly},
+		{Type: ebpf.LRUHash, KeySize: 4, ValueSize: 13, MaxEntries: 1000},
+		{Type: ebpf.LRUHash, KeySize: 9, ValueSize: 8, MaxEntries: 1000, Flags: flagNoCommonLRU | flagWronlyProg},
+		{Type: ebpf.LRUCPUHash, KeySize: 16, ValueSize: 12, MaxEntries: 1000},
+		{Type: ebpf.LRUCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 1000, Flags: flagNoCommonLRU},
 	} {
 		t.Run(fmt.Sprint(spec), func(t *testing.T) { history(t, spec, uint64(i)) })
 	}
@@ -326,7 +394,13 @@ func history(t *testing.T, spec *ebpf.MapSpec, seed uint64) {
 
 	r := rand.New(rand.NewPCG(seed, 7))
 	// A few keys more than there is room for, so that the map is full at times.
-	keys := make([][]byte, spec.MaxEntries+spec.MaxEntries/4+2)
+	// Of an LRU map only so few that the kernel's never gives up any: it keeps
+	// free elements for each CPU.
+	n := spec.MaxEntries + spec.MaxEntries/4 + 2
+	if isLRU(spec.Type) {
+		n = spec.MaxEntries / 5
+	}
+	keys := make([][]byte, n)
 	for i := range keys {
 		keys[i] = make([]byte, spec.KeySize)
 		for j := range keys[i] {
@@ -334,6 +408,12 @@ func history(t *testing.T, spec *ebpf.MapSpec, seed uint64) {
 		}
 		if m.isArray() {
 			binary.NativeEndian.PutUint32(keys[i], uint32(i))
+		} else if m.isTrie() {
+			// Few bits differ, so that prefixes share many.
+			for j := range keys[i] {
+				keys[i][j] = []byte{0, 0, 0, 0, 1, 128, 16, byte(r.Uint32())}[r.IntN(8)]
+			}
+			binary.NativeEndian.PutUint32(keys[i], r.Uint32N(8*(spec.KeySize-4)+2))
 		} else if i > 0 && r.IntN(2) == 0 {
 			// The neighbour in the last byte only.
 			copy(keys[i], keys[i-1])
@@ -377,7 +457,7 @@ func history(t *testing.T, spec *ebpf.MapSpec, seed uint64) {
 				t.Fatalf("lookup of % x: % x here, % x in the kernel, % x in the model", key, got, want, model)
 			}
 		case op < 8:
-			if m.isArray() {
+			if m.isArray() || m.isTrie() {
 				got, want := make([]byte, spec.KeySize), make([]byte, spec.KeySize)
 				errOurs, errKernel := ours.NextKey(key, got), kernel.NextKey(key, want)
 				if !sameError(errOurs, errKernel) || !bytes.Equal(got, want) {
@@ -407,7 +487,8 @@ func history(t *testing.T, spec *ebpf.MapSpec, seed uint64) {
 	}
 }
 
-// compareKeys walks all three maps. A hash has no order, but each key comes once.
+// compareKeys walks all three maps. A hash has no order, but each key comes once;
+// arrays and tries have one.
 func compareKeys(t *testing.T, ours Map, kernel *kernelMap, m *model) {
 	t.Helper()
 	got, errOurs := walk(ours, m.spec)
@@ -418,6 +499,9 @@ func compareKeys(t *testing.T, ours Map, kernel *kernelMap, m *model) {
 	if m.spec.Flags&flagWronly != 0 {
 		return // may not be read
 	}
+	if m.isTrie() && !slices.Equal(got, want) {
+		t.Fatalf("the order of keys: %q here, %q in the kernel", got, want)
+	}
 	if !m.isArray() {
 		slices.Sort(got)
 		slices.Sort(want)
@@ -426,7 +510,7 @@ func compareKeys(t *testing.T, ours Map, kernel *kernelMap, m *model) {
 		t.Fatalf("keys: %q here, %q in the kernel, %q in the model", got, want, m.keys())
 	}
 	// A key that is not there starts again.
-	if !m.isArray() && len(got) > 0 {
+	if !m.isArray() && !m.isTrie() && len(got) > 0 {
 		gone := bytes.Repeat([]byte{0xa5}, int(m.spec.KeySize))
 		if m.elements[string(gone)] != nil {
 			return

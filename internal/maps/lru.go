@@ -34,11 +34,27 @@ func (t *table) untouch(e uint32) {
 	}
 }
 
-// evict gives up one element of a full LRU table. It is false if it found none.
+// evict makes room in a full LRU table, if another has not made any meanwhile. It
+// is false if there is none to be had.
 func (t *table) evict() bool {
 	if t.used == 0 {
 		return false
 	}
+	// All elements that are counted may just be on their way in or out.
+	var s spin
+	for atomic.LoadUint32(&t.header.count) >= t.maxEntries {
+		if t.evictOldest() {
+			return true
+		}
+		if !s.again() {
+			return false
+		}
+	}
+	return true
+}
+
+// evictOldest gives up one element. It is false if it found none.
+func (t *table) evictOldest() bool {
 	// In the first round all can be in use, in the second again, if programs look
 	// up meanwhile; in the third any will do.
 	n := uint64(t.last)
@@ -62,12 +78,12 @@ func (t *table) removeElement(e uint32) bool {
 	// the chain, or it is under the key that it has now.
 	key := t.key(e)
 	first, tags := t.chain(key)
-	if !lock(first) {
+	if !first.lock() {
 		return false
 	}
 	l, slot, found := t.find(first, tags, key)
 	if found != e {
-		unlock(first)
+		first.unlock()
 		return false
 	}
 	t.drop(first, l, slot)

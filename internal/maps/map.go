@@ -80,6 +80,18 @@ type Ring interface {
 	Dropped() uint64
 }
 
+// Queue is a map without keys as programs see it: a queue, a stack, or a bloom
+// filter, whose PeekElem asks whether the value is in it.
+type Queue interface {
+	Map
+	// PushElem puts the value in: 0 or -errno.
+	PushElem(value, flags uint64) int64
+	// PopElem copies the next value out and takes it off: 0 or -errno.
+	PopElem(value uint64) int64
+	// PeekElem copies the next value out: 0 or -errno.
+	PeekElem(value uint64) int64
+}
+
 // types has the constructor of each map type that there is.
 var types = map[ebpf.MapType]func(spec *ebpf.MapSpec, cpus int) (Map, error){
 	ebpf.Array:       newArray,
@@ -89,6 +101,10 @@ var types = map[ebpf.MapType]func(spec *ebpf.MapSpec, cpus int) (Map, error){
 	ebpf.PerCPUHash:  newPerCPUHash,
 	ebpf.LRUCPUHash:  newPerCPUHash,
 	ebpf.RingBuf:     newRing,
+	ebpf.LPMTrie:     newTrie,
+	ebpf.Queue:       newQueue,
+	ebpf.Stack:       newQueue,
+	ebpf.BloomFilter: newBloom,
 }
 
 // PerCPU reports whether a map of that type has a value for each CPU.

@@ -23,6 +23,10 @@ func testSpecs() []*ebpf.MapSpec {
 		{Name: "hash", Type: ebpf.Hash, KeySize: 4, ValueSize: 12, MaxEntries: 3},
 		{Name: "percpu", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 12, MaxEntries: 3},
 		{Name: "ring", Type: ebpf.RingBuf, MaxEntries: 4096},
+		{Name: "lru", Type: ebpf.LRUHash, KeySize: 4, ValueSize: 12, MaxEntries: 3},
+		{Name: "percpu_hash", Type: ebpf.PerCPUHash, KeySize: 4, ValueSize: 12, MaxEntries: 3},
+		{Name: "trie", Type: ebpf.LPMTrie, KeySize: 8, ValueSize: 12, MaxEntries: 3, Flags: flagNoPrealloc},
+		{Name: "lru_percpu", Type: ebpf.LRUCPUHash, KeySize: 4, ValueSize: 12, MaxEntries: 3},
 	}
 }
 
@@ -164,12 +168,21 @@ func key32(k uint32) []byte { return binary.NativeEndian.AppendUint32(nil, k) }
 
 // TestPerCPU writes from programs on all CPUs at once, without atomics.
 func TestPerCPU(t *testing.T) {
+	for _, typ := range []ebpf.MapType{ebpf.PerCPUArray, ebpf.PerCPUHash, ebpf.LRUCPUHash} {
+		t.Run(typ.String(), func(t *testing.T) { testPerCPU(t, typ) })
+	}
+}
+
+func testPerCPU(t *testing.T, typ ebpf.MapType) {
 	const cpus, rounds = 4, 10000
-	m, err := New(&ebpf.MapSpec{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 8, MaxEntries: 3}, cpus)
+	m, err := New(&ebpf.MapSpec{Type: typ, KeySize: 4, ValueSize: 8, MaxEntries: 3}, cpus)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
+	if err := m.Update(key32(2), make([]byte, 8*cpus), ebpf.UpdateAny); err != nil {
+		t.Fatal(err)
+	}
 	var wg sync.WaitGroup
 	for cpu := range cpus {
 		wg.Go(func() {

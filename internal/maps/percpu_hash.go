@@ -67,7 +67,7 @@ func (t *table) updateCPU(cpu int, key, value unsafe.Pointer, flags uint64) mem.
 	first, tags := t.chain(key)
 	e := uint32(0) // taken for a key that was not there
 	for {
-		if !lock(first) {
+		if !first.lock() {
 			t.giveBack(e)
 			return mem.EBUSY
 		}
@@ -83,13 +83,13 @@ func (t *table) updateCPU(cpu int, key, value unsafe.Pointer, flags uint64) mem.
 			errno = mem.ENOENT
 		case e != 0:
 			if errno = t.add(first, tags, e); errno == 0 {
-				unlock(first)
+				first.unlock()
 				return 0
 			}
 		default:
 			errno = mem.EAGAIN
 		}
-		unlock(first)
+		first.unlock()
 		switch {
 		case errno == mem.EAGAIN:
 			if e = t.takeFor(key); e == 0 {

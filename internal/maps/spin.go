@@ -32,20 +32,36 @@ func (s *spin) again() bool {
 	return s.turns%1024 != 0 || time.Since(s.since) < spinTime
 }
 
-// unlocked waits a little for the writer that holds a chain. Who gives up leaves a
-// note, so that nobody waits in vain for the same writer again; should it go on
-// after all, seq changes and the note means nothing.
-func (s *spin) unlocked(first *tableLine) bool {
-	seq := atomic.LoadUint32(&first.seq)
-	held := seq&1 != 0
-	if held && atomic.LoadUint32(&first.stuck) == seq {
+// unlocked waits a little for the writer that holds what seq stands for. Who gives
+// up leaves a note in stuck, so that nobody waits in vain for the same writer
+// again; should it go on after all, seq changes and the note means nothing.
+func (s *spin) unlocked(seq, stuck *uint32) bool {
+	at := atomic.LoadUint32(seq)
+	held := at&1 != 0
+	if held && atomic.LoadUint32(stuck) == at {
 		return false
 	}
 	if s.again() {
 		return true
 	}
 	if held {
-		store32(&first.stuck, seq)
+		store32(stuck, at)
 	}
 	return false
 }
+
+// lock makes a sequence number odd, unlock makes it even again. Who reads what it
+// stands for without a lock can tell by it whether that has changed meanwhile.
+func lock(seq, stuck *uint32) bool {
+	var s spin
+	for {
+		if at := atomic.LoadUint32(seq); at&1 == 0 && atomic.CompareAndSwapUint32(seq, at, at+1) {
+			return true
+		}
+		if !s.unlocked(seq, stuck) {
+			return false
+		}
+	}
+}
+
+func unlock(seq *uint32) { store32(seq, *seq+1) }

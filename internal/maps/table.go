@@ -97,6 +97,9 @@ type tableLine struct {
 	_        uint32
 }
 
+func (l *tableLine) lock() bool { return lock(&l.seq, &l.stuck) }
+func (l *tableLine) unlock()    { unlock(&l.seq) }
+
 // slots is the number of elements that one line links.
 const slots = 8
 
@@ -271,7 +274,7 @@ func (t *table) lookup(key unsafe.Pointer) uint32 {
 				return e
 			}
 		}
-		if !s.unlocked(first) {
+		if !s.unlocked(&first.seq, &first.stuck) {
 			return 0
 		}
 	}
@@ -294,26 +297,11 @@ func (t *table) read(key unsafe.Pointer, value []byte) mem.Errno {
 				return 0
 			}
 		}
-		if !s.unlocked(first) {
+		if !s.unlocked(&first.seq, &first.stuck) {
 			return mem.EBUSY
 		}
 	}
 }
-
-// lock makes seq of a chain odd, unlock makes it even again.
-func lock(first *tableLine) bool {
-	var s spin
-	for {
-		if seq := atomic.LoadUint32(&first.seq); seq&1 == 0 && atomic.CompareAndSwapUint32(&first.seq, seq, seq+1) {
-			return true
-		}
-		if !s.unlocked(first) {
-			return false
-		}
-	}
-}
-
-func unlock(first *tableLine) { store32(&first.seq, first.seq+1) }
 
 // update stores a value for a key, as bpf_map_update_elem does.
 func (t *table) update(key, value unsafe.Pointer, flags uint64) mem.Errno {
@@ -330,7 +318,7 @@ func (t *table) update(key, value unsafe.Pointer, flags uint64) mem.Errno {
 
 	first, tags := t.chain(key)
 	for {
-		if !lock(first) {
+		if !first.lock() {
 			t.give(e)
 			return mem.EBUSY
 		}
@@ -338,7 +326,7 @@ func (t *table) update(key, value unsafe.Pointer, flags uint64) mem.Errno {
 		if errno == 0 && old != 0 {
 			t.touch(e)
 		}
-		unlock(first)
+		first.unlock()
 		switch {
 		case errno == mem.E2BIG && t.evict():
 			continue
@@ -422,12 +410,12 @@ func (t *table) hole(l *tableLine) (*tableLine, int) {
 // remove deletes a key. Its value goes to value, if that is not nil.
 func (t *table) remove(key unsafe.Pointer, value []byte) mem.Errno {
 	first, tags := t.chain(key)
-	if !lock(first) {
+	if !first.lock() {
 		return mem.EBUSY
 	}
 	l, slot, e := t.find(first, tags, key)
 	if e == 0 {
-		unlock(first)
+		first.unlock()
 		return mem.ENOENT
 	}
 	if value != nil {
@@ -447,7 +435,7 @@ func (t *table) drop(first, l *tableLine, slot int) {
 	if l != first && l.tags[0]|l.tags[1] == 0 {
 		empty = t.unlink(first, l)
 	}
-	unlock(first)
+	first.unlock()
 	t.give(e)
 	if empty != 0 {
 		t.header.lines.push(empty, t.lineLinks())
@@ -510,7 +498,7 @@ func (t *table) nextInBucket(bucket uint64, key unsafe.Pointer, tags uint64, out
 				return 0, 0
 			}
 		}
-		if !s.unlocked(first) {
+		if !s.unlocked(&first.seq, &first.stuck) {
 			return 0, mem.EBUSY
 		}
 	}

@@ -31,7 +31,7 @@ func newTestHash(t testing.TB, key, value, entries uint32) *hash {
 
 // oneBucket makes every key of a new map fall into the first bucket, so that
 // chains get long.
-func (h *hash) oneBucket() { h.mask = 0 }
+func (t *table) oneBucket() { t.mask = 0 }
 
 func key64(k uint64) []byte { return binary.NativeEndian.AppendUint64(nil, k) }
 
@@ -417,38 +417,80 @@ func TestHashSpreads(t *testing.T) {
 	}
 }
 
+// TestDeadWriter uses a map whose bucket is held by a writer that does not come
+// back. Only the first one waits for it, until it comes back after all.
+func TestDeadWriter(t *testing.T) {
+	spinTime = 50 * time.Millisecond
+	t.Cleanup(func() { spinTime = time.Second })
+	h := newTestHash(t, 8, 8, 10)
+	h.oneBucket()
+	if err := h.Update(key64(1), key64(1), ebpf.UpdateAny); err != nil {
+		t.Fatal(err)
+	}
+	first := h.bucket(0)
+	if !first.lock() {
+		t.Fatal("no lock")
+	}
+	start := time.Now()
+	value := make([]byte, 8)
+	for range 100 {
+		for op, err := range map[string]error{
+			"lookup": h.Lookup(key64(1), value, 0), "update": h.Update(key64(1), value, 0), "delete": h.Delete(key64(1)), "next key": h.NextKey(nil, value),
+		} {
+			if !errors.Is(err, syscall.EBUSY) {
+				t.Fatalf("%s of a locked bucket: %v", op, err)
+			}
+		}
+	}
+	if d := time.Since(start); d < spinTime || d > 20*spinTime {
+		t.Errorf("400 operations on a locked bucket took %v", d)
+	}
+	first.unlock()
+	if err := h.Lookup(key64(1), value, 0); err != nil {
+		t.Errorf("lookup after the writer came back: %v", err)
+	}
+	if !first.lock() {
+		t.Error("the bucket can't be locked again")
+	}
+}
+
 // FuzzDamagedTable changes words of a table as another process could, and uses
 // it: it must not leave its memory nor hang.
 func FuzzDamagedTable(f *testing.F) {
 	f.Add(uint64(1), uint8(10))
 	f.Add(uint64(2), uint8(200))
-	f.Add(uint64(1<<40), uint8(255))
+	for seed := range uint64(16) {
+		f.Add(1<<40+seed, uint8(255))
+	}
 	spinTime = time.Millisecond
 	f.Cleanup(func() { spinTime = time.Second })
 	f.Fuzz(func(t *testing.T, seed uint64, damage uint8) {
 		const n = 60
-		h := newTestHash(t, 8, 8, n)
+		types := []ebpf.MapType{ebpf.Hash, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.LRUCPUHash}
+		m := newTestMap(t, &ebpf.MapSpec{Type: types[seed/2%4], KeySize: 8, ValueSize: 8, MaxEntries: n})
+		h := tableOf(m)
+		memory := mem.Range{Addr: h.buckets - tableHeaderSize, Size: h.elements - h.buckets + tableHeaderSize + 200*h.stride}
+		value := make([]byte, ValueBytes(m.Spec(), 2))
 		r := rand.New(rand.NewPCG(seed, 1))
 		if seed%2 == 0 {
 			h.oneBucket()
 		}
 		for range int(damage) + 1 {
 			for range 20 {
-				k := key64(r.Uint64N(2 * n))
-				h.Update(k, k, ebpf.UpdateAny)
-				h.Delete(key64(r.Uint64N(2 * n)))
+				m.Update(key64(r.Uint64N(2*n)), value, ebpf.UpdateAny)
+				m.Delete(key64(r.Uint64N(2 * n)))
 			}
 			// Anything but a lock that nobody gives back.
-			off := r.Uint64N(uint64(h.region.Size()) / 4)
-			if off *= 4; off >= h.buckets-h.region.Addr() && off < h.elements-h.region.Addr() && off%64 == 0 {
+			off := r.Uint64N(memory.Size / 4)
+			if off *= 4; off >= tableHeaderSize && off < h.elements-memory.Addr && off%64 == 0 {
 				continue
 			}
 			v := []uint32{0, 1, 2, n, n + 1, n + 10, 1 << 16, 1 << 31, 1<<32 - 1, r.Uint32()}[r.IntN(10)]
-			*mem.At[uint32](h.region.Addr() + off) = v
-			h.Lookup(key64(r.Uint64N(2*n)), make([]byte, 8), 0)
+			*mem.At[uint32](memory.Addr + off) = v
+			m.Lookup(key64(r.Uint64N(2*n)), value, 0)
 			var key [8]byte
 			for range 3 * n {
-				if h.NextKey(key[:], key[:]) != nil {
+				if m.NextKey(key[:], key[:]) != nil {
 					break
 				}
 			}

@@ -37,7 +37,7 @@ func (g *generator) hazard() {
 	case 2: // the bound of the index
 		limit := g.onPath(small, large)
 		n := 7 + (limit-7+1)%3
-		g.emit(movReg(n, g.needNot(n)))
+		g.emit(movReg(n, g.needNot(n)), andImm(n, 4*room-1))
 		g.set(n, num)
 		g.meeting()
 		if g.w.regs[n] != num || g.w.regs[limit] != num {
@@ -47,7 +47,7 @@ func (g *generator) hazard() {
 		g.indexData(n)
 	case 3: // the bound of a copy of the index, that is one on some path only
 		n := uint8(7)
-		g.emit(movReg(n, g.needNot(n)))
+		g.emit(movReg(n, g.needNot(n)), andImm(n, 4*room-1))
 		g.set(n, num)
 		copied := uint8(8)
 		in := g.condition()

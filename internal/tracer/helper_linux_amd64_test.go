@@ -197,7 +197,7 @@ func TestNestedTracer(t *testing.T) {
 // Without CAP_SYS_ADMIN a set-uid program stays who it was; with it, it works.
 func TestSetuid(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("skip: only root can make a program that is set-uid root")
+		t.Skip("needs root: only it can make a program that is set-uid root")
 	}
 	dir, err := os.MkdirTemp("", "skep-setuid")
 	if err != nil {
@@ -206,7 +206,7 @@ func TestSetuid(t *testing.T) {
 	defer os.RemoveAll(dir)
 	var fs unix.Statfs_t
 	if unix.Statfs(dir, &fs) != nil || fs.Flags&unix.ST_NOSUID != 0 {
-		t.Skip("skip: the temporary directory is mounted nosuid")
+		t.Skip("needs set-uid programs: the temporary folder is mounted nosuid")
 	}
 	target := compile(t, "target")
 	suid := filepath.Join(dir, "target")
@@ -282,19 +282,19 @@ type job struct {
 func startJob(t *testing.T, args ...string) *job {
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
 	if err != nil {
-		t.Skipf("skip: no pseudo-terminal: %v", err)
+		t.Skipf("needs a pseudo-terminal: %v", err)
 	}
 	t.Cleanup(func() { master.Close() })
 	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
-		t.Skipf("skip: no pseudo-terminal: %v", err)
+		t.Skipf("needs a pseudo-terminal: %v", err)
 	}
 	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
 	if err != nil {
-		t.Skipf("skip: no pseudo-terminal: %v", err)
+		t.Skipf("needs a pseudo-terminal: %v", err)
 	}
 	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
 	if err != nil {
-		t.Skipf("skip: no pseudo-terminal: %v", err)
+		t.Skipf("needs a pseudo-terminal: %v", err)
 	}
 	defer slave.Close()
 	inR, inW, _ := os.Pipe()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -134,7 +135,7 @@ func compile(t testing.TB, name string, flags ...string) string {
 	t.Helper()
 	gcc, err := exec.LookPath("gcc")
 	if err != nil {
-		t.Skip("skip: no C compiler (gcc)")
+		t.Skip("needs gcc: not installed")
 	}
 	out := filepath.Join(buildDir, name+strings.Join(flags, ""))
 	if _, err := os.Stat(out); err == nil {
@@ -223,7 +224,7 @@ func TestTargets(t *testing.T) {
 func TestLikeStrace(t *testing.T) {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
-		t.Skip("skip: no strace to compare with")
+		t.Skip("needs strace: not installed")
 	}
 	target := compile(t, "target")
 	static := compile(t, "target", "-static")
@@ -376,7 +377,7 @@ func TestCompat(t *testing.T) {
 	target := compile(t, "target")
 	c := newCounter()
 	if st := run(t, c, calls(), target, "int80", "5"); st.Shell() == 77 {
-		t.Skip("skip: this kernel has no i386 calls")
+		t.Skip("needs i386 calls: this kernel has none")
 	} else if st.Shell() != 0 {
 		t.Errorf("status %+v", st)
 	}
@@ -393,6 +394,21 @@ func TestCompat(t *testing.T) {
 	}
 	if all.enter[unix.SYS_EXECVE] != 1 || all.enter[unix.SYS_EXIT_GROUP] != 1 || len(all.exit) != 0 {
 		t.Errorf("not all calls, or their exits: %v, %v", all.enter, all.exit)
+	}
+}
+
+// Hooking every number is hooking all calls.
+func TestEveryNumber(t *testing.T) {
+	target := compile(t, "target")
+	each := tracer.Options{Calls: map[int]tracer.When{}}
+	for n := range 480 {
+		each.Calls[n] = tracer.Enter
+	}
+	one, all := newCounter(), newCounter()
+	run(t, one, each, target, "chain", "3")
+	run(t, all, tracer.Options{All: tracer.Enter}, target, "chain", "3")
+	if len(one.enter) < 20 || !maps.Equal(one.enter, all.enter) {
+		t.Errorf("by number %v, all %v", one.enter, all.enter)
 	}
 }
 

@@ -145,6 +145,38 @@ SEC("raw_tp/sys_enter") ASM int stack_index_written(void *ctx)
 		     "r3 = r10; r3 += -8; r3 += r1; r0 = *(u8 *)(r3 + 0); exit");
 }
 
+// want verify: "pointer-arithmetic"
+SEC("raw_tp/sys_enter") ASM int stack_index_overwrites_number(void *ctx)
+{
+	asm volatile("r2 = *(u64 *)(r1 + 8); r1 = *(u64 *)(r1 + 0); r1 &= 7;"
+		     "r3 = 4; *(u64 *)(r10 - 8) = r3;"
+		     "r3 = r10; r3 += -8; r3 += r1; *(u8 *)(r3 + 0) = r2;"
+		     "r3 = *(u64 *)(r10 - 8); r4 = r10; r4 += -16; r4 += r3; *(u8 *)(r4 + 0) = r2; r0 = 0; exit");
+}
+
+// want verify: accept
+SEC("raw_tp/sys_enter") ASM int stack_index_beside_number(void *ctx)
+{
+	asm volatile("r2 = *(u64 *)(r1 + 8); r1 = *(u64 *)(r1 + 0); r1 &= 7;"
+		     "r3 = 4; *(u64 *)(r10 - 8) = r3;"
+		     "r3 = r10; r3 += -16; r3 += r1; *(u8 *)(r3 + 0) = r2;"
+		     "r3 = *(u64 *)(r10 - 8); r4 = r10; r4 += -16; r4 += r3; *(u8 *)(r4 + 0) = r2; r0 = 0; exit");
+}
+
+// want verify: "pointer-arithmetic"
+SEC("raw_tp/sys_enter") ASM int stack_number_overwritten_in_part(void *ctx)
+{
+	asm volatile("r2 = *(u64 *)(r1 + 8);"
+		     "r3 = 1024; *(u64 *)(r10 - 8) = r3; *(u8 *)(r10 - 8) = r2;"
+		     "r3 = *(u64 *)(r10 - 8); r4 = r10; r4 += -16; r4 += r3; *(u8 *)(r4 + 0) = r2; r0 = 0; exit");
+}
+
+// want verify: "uninitialized"
+SEC("raw_tp/sys_enter") ASM int stack_pointer_overwritten_in_part(void *ctx)
+{
+	asm volatile("*(u64 *)(r10 - 8) = r1; r2 = 0; *(u8 *)(r10 - 1) = r2; r0 = *(u64 *)(r10 - 8); exit");
+}
+
 // want verify: "misaligned"
 SEC("raw_tp/sys_enter") ASM int stack_misaligned(void *ctx)
 {

@@ -2,6 +2,7 @@ package syscalls
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -55,7 +56,10 @@ func Calibrate(plan kview.Plan) (time.Duration, error) {
 	}
 	cmd := tracer.Command{Path: calls.Path(), Env: []string{}, Stdin: null, Stdout: null, Stderr: null}
 	if err := tree.start(context.Background(), cmd); err != nil {
-		return 0, err // it says itself that nothing can be traced here
+		if errors.Is(err, tracer.ErrNotPermitted) || errors.Is(err, tracer.ErrUnsupported) {
+			return 0, err // no command can be traced
+		}
+		return fail(errors.New(err.Error())) // it is not about the caller's command
 	}
 	<-tree.Done()
 	if len(c.between) < calibrationCalls {

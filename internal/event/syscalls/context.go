@@ -117,4 +117,3 @@ func kretprobe(s *stop, addr uint64) bool {
 	*mem.At[kview.PtRegs](addr) = kview.PtRegs{Ax: uint64(s.thread.Ret), OrigAx: ^uint64(0), Cs: kernelCS, Ss: kernelSS}
 	return true
 }
-

@@ -127,7 +127,7 @@ func load(t testing.TB, file string) *collection {
 		if verdict.Err != nil {
 			t.Fatal(verdict.Err)
 		}
-		if c.programs[name], err = program.New(p, verdict.Facts, c.maps, runners, interp.Options{}); err != nil {
+		if c.programs[name], err = program.New(p, verdict.Facts, c.maps, runners, interp.Options{Checked: true}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -266,7 +266,9 @@ func TestUnusualEnds(t *testing.T) {
 	}
 	got := count("children")
 	enter, exit, zero, ret := got[0], got[1], got[2], got[3]
-	if enter < 5 || exit != 2*enter || zero != enter || ret != enter {
+	// At its end a process may still be in the middle of a call.
+	ended := func(n uint64) bool { return n <= enter && n+2 >= enter }
+	if enter < 5 || exit != ret+zero || !ended(zero) || !ended(ret) {
 		t.Errorf("clones: %d entries, %d exits, %d of them in the child, %d returns of the function", enter, exit, zero, ret)
 	}
 	if got[4] != 6 || got[5] != 6 {
@@ -274,7 +276,7 @@ func TestUnusualEnds(t *testing.T) {
 	}
 	got = count("signals")
 	enter, exit, ret, raw := got[6], got[7], got[8], got[9]
-	if enter < 7 || exit != 0 || ret != enter || raw != enter {
+	if enter < 7 || exit != 0 || ret != raw || !ended(ret) {
 		t.Errorf("rt_sigreturn: %d entries, %d exits, %d returns, %d exits of no call", enter, exit, ret, raw)
 	}
 }
@@ -442,7 +444,7 @@ func TestTable(t *testing.T) {
 	for _, dir := range dirs {
 		format, err := os.ReadFile(filepath.Join(dir, "format"))
 		if err != nil {
-			t.Skipf("skip: %v", err)
+			t.Skipf("needs the formats of tracefs: %v", err)
 		}
 		name := strings.TrimPrefix(filepath.Base(dir), "sys_enter_")
 		if c := ByName(name); c == nil || c.Entry != name || c.Args != bytes.Count(format, []byte("\tfield:"))-5 {
@@ -461,4 +463,24 @@ func TestCalibrate(t *testing.T) {
 	if cost < time.Microsecond || cost > 100*time.Millisecond {
 		t.Errorf("a pair of stops costs %v", cost)
 	}
+}
+
+func FuzzFind(f *testing.F) {
+	for _, section := range append(slices.Clone(Forms), "tp/syscalls/sys_enter_read", "?ksyscall/read", "kprobe/__x64_sys_", "xdp", "a/b/c", "/", "") {
+		f.Add(section, uint32(ebpf.Kprobe), 8)
+	}
+	f.Fuzz(func(t *testing.T, section string, kind uint32, size int) {
+		p := &program.Program{
+			Image: &image.Program{Name: "prog", Section: section, Type: ebpf.ProgramType(kind)},
+			Facts: &verify.Facts{ContextSize: size},
+		}
+		h, err := find(p)
+		var he *HookError
+		if err != nil && !errors.As(err, &he) {
+			t.Errorf("%q: %v is no HookError", section, err)
+		}
+		if err == nil && (h.form.named != (h.call != nil) || size > h.form.size(h.call) || h.form.types != p.Image.Type) {
+			t.Errorf("%q: %+v", section, h)
+		}
+	})
 }

@@ -23,6 +23,14 @@ func TestProgram(t *testing.T) {
 		}
 		p.Close()
 	}
+	f, err := diskFile(image(3))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if out, err := exec.Command((&Program{f}).Path()).Output(); err != nil || len(out) != 32 {
+		t.Errorf("from a disk: %q, %v", out, err)
+	}
 	if _, err := Took(bytes.NewReader(make([]byte, 31))); err == nil {
 		t.Error("a short output gives a time")
 	}
