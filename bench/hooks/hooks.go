@@ -185,7 +185,7 @@ func (s *series) time(ctx context.Context) (time.Duration, error) {
 }
 
 // script reads files in many short processes.
-const script = `i=0; while [ $i -lt 300 ]; do cat /proc/self/status /etc/passwd >/dev/null; i=$((i+1)); done`
+const script = `i=0; while [ $i -lt 1000 ]; do cat /proc/self/status /etc/passwd >/dev/null; i=$((i+1)); done`
 
 // command times `skep run reads` and strace on the same command.
 func command(ctx context.Context, skep string, rounds int, report func(Row)) error {
