@@ -89,7 +89,10 @@ func askKernel(img *image.Image, p *image.Program, logLevel uint32) (k kernelVer
 	if p.Type == ebpf.XDP && p.AttachType == 0 {
 		attr.expectedAttachType = uint32(ebpf.AttachXDP)
 	}
-	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	fd, _, errno := uintptr(0), uintptr(0), unix.EAGAIN
+	for try := 0; errno == unix.EAGAIN && try < 30; try++ { // a signal came while it verified
+		fd, _, errno = unix.Syscall(unix.SYS_BPF, unix.BPF_PROG_LOAD, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
+	}
 	runtime.KeepAlive(code)
 	runtime.KeepAlive(license)
 	k.log = unix.ByteSliceToString(log)

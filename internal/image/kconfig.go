@@ -6,14 +6,13 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/skep-bpf/skep/internal/abi"
 )
 
 // kconfigMap is the name of the data section of __kconfig variables, and of the
 // map that holds them.
 const kconfigMap = ".kconfig"
-
-// readOnlyProgram is BPF_F_RDONLY_PROG: programs may only read the map.
-const readOnlyProgram = 1 << 7
 
 // kconfig is what became of the __kconfig variables.
 type kconfig struct {
@@ -52,7 +51,7 @@ func (m *Image) addKconfig(t Target) (*kconfig, error) {
 		k.vars[v.Offset] = putKconfig(contents[v.Offset:v.Offset+v.Size], variable, t)
 	}
 	m.Maps[kconfigMap] = &ebpf.MapSpec{
-		Name: kconfigMap, Type: ebpf.Array, KeySize: 4, ValueSize: section.Size, MaxEntries: 1, Flags: readOnlyProgram,
+		Name: kconfigMap, Type: ebpf.Array, KeySize: 4, ValueSize: section.Size, MaxEntries: 1, Flags: abi.MapRdonlyProg,
 		Key: &btf.Int{Size: 4}, Value: section,
 		Contents: []ebpf.MapKV{{Key: uint32(0), Value: contents}},
 	}

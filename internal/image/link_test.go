@@ -12,6 +12,8 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/btf"
+
+	"github.com/skep-bpf/skep/internal/abi"
 )
 
 func (in Insn) String() string {
@@ -280,7 +282,7 @@ func TestData(t *testing.T) {
 			t.Errorf("%s is %s, want %s", c.variable, have, c.want)
 		}
 	}
-	if img.Maps[".rodata"].Flags != readOnlyProgram || img.Maps["outer"].InnerMap == nil || len(img.Maps["outer"].Contents) != 2 ||
+	if img.Maps[".rodata"].Flags != abi.MapRdonlyProg || img.Maps["outer"].InnerMap == nil || len(img.Maps["outer"].Contents) != 2 ||
 		img.Maps["jumps"].Contents[0] != (ebpf.MapKV{Key: uint32(1), Value: "tail"}) {
 		t.Errorf("maps are %v", img.Maps)
 	}

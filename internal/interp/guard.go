@@ -11,9 +11,6 @@ import (
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
-// readOnlyProgram is BPF_F_RDONLY_PROG: programs may not write the map's values.
-const readOnlyProgram = 1 << 7
-
 // A guard knows what a program owns during one run. The checked loop asks it
 // before each access. With Options.Checked unset it only counts.
 type guard struct {
@@ -51,7 +48,7 @@ func newGuard(c *Code, call *helper.Call, ctx uint64) *guard {
 	}
 	g.owned = append(g.owned, ownedRange{mem.Range{Addr: ctx, Size: size}, false})
 	for _, m := range c.maps {
-		readOnly := m.Spec().Flags&readOnlyProgram != 0
+		readOnly := m.Spec().Flags&abi.MapRdonlyProg != 0
 		// Programs reach a ring's memory only through the records they reserve.
 		if m.Spec().Type == ebpf.RingBuf {
 			continue

@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/image"
 	"github.com/skep-bpf/skep/internal/maps"
 	"github.com/skep-bpf/skep/internal/mem"
@@ -24,7 +25,7 @@ func testMaps(tb testing.TB) []maps.Map {
 		{Name: "array", Type: ebpf.Array, KeySize: 4, ValueSize: 16, MaxEntries: 4},
 		{Name: "hash", Type: ebpf.Hash, KeySize: 8, ValueSize: 32, MaxEntries: 8},
 		{Name: "ring", Type: ebpf.RingBuf, MaxEntries: 4096},
-		{Name: "rodata", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1, Flags: readOnlyProgram,
+		{Name: "rodata", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1, Flags: abi.MapRdonlyProg,
 			Contents: []ebpf.MapKV{{Key: uint32(0), Value: []byte("text\x00end")}}},
 	} {
 		m, err := maps.New(spec, 1)

@@ -30,15 +30,20 @@ type Runner struct {
 
 // NewRunner makes one runner outside any pool. Close frees it.
 func NewRunner(cpu int) (*Runner, error) {
-	const stack = MaxFrames * StackSize
-	region, err := New(fmt.Sprintf("runner%d", cpu), stack+ContextSize)
+	// Between the two lies memory of neither, so that a run over the end of one is
+	// not in the other.
+	const (
+		stack = MaxFrames * StackSize
+		gap   = ContextSize
+	)
+	region, err := New(fmt.Sprintf("runner%d", cpu), stack+gap+ContextSize)
 	if err != nil {
 		return nil, err
 	}
 	return &Runner{
 		CPU:     cpu,
 		Stack:   Range{region.Addr(), stack},
-		Context: Range{region.Addr() + stack, ContextSize},
+		Context: Range{region.Addr() + stack + gap, ContextSize},
 		region:  region,
 	}, nil
 }

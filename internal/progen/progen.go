@@ -14,6 +14,7 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/image"
 )
 
@@ -64,13 +65,11 @@ func maps(r *rand.Rand) map[string]*ebpf.MapSpec {
 	for i := range constants {
 		constants[i] = byte(r.IntN(ValueSize)) // as good for an offset as not
 	}
-	// BPF_F_RDONLY_PROG, which cilium/ebpf does not export.
-	const readOnly = 1 << 7
 	return map[string]*ebpf.MapSpec{
 		"hash":    {Name: "hash", Type: ebpf.Hash, KeySize: 4, ValueSize: ValueSize, MaxEntries: 8},
 		"array":   {Name: "array", Type: ebpf.Array, KeySize: 4, ValueSize: ValueSize, MaxEntries: 4},
 		"percpu":  {Name: "percpu", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: ValueSize, MaxEntries: 4},
-		".rodata": {Name: ".rodata", Type: ebpf.Array, KeySize: 4, ValueSize: ValueSize, MaxEntries: 1, Flags: readOnly, Contents: []ebpf.MapKV{{Key: uint32(0), Value: constants}}},
+		".rodata": {Name: ".rodata", Type: ebpf.Array, KeySize: 4, ValueSize: ValueSize, MaxEntries: 1, Flags: abi.MapRdonlyProg, Contents: []ebpf.MapKV{{Key: uint32(0), Value: constants}}},
 		".data":   {Name: ".data", Type: ebpf.Array, KeySize: 4, ValueSize: ValueSize, MaxEntries: 1, Contents: []ebpf.MapKV{{Key: uint32(0), Value: make([]byte, ValueSize)}}},
 		"ring":    {Name: "ring", Type: ebpf.RingBuf, MaxEntries: 4096},
 	}

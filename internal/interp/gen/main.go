@@ -233,12 +233,6 @@ func (e *emitter) sequence(steps []stepOf) {
 func (e *emitter) step(s stepOf, slot int, last bool) int {
 	o, slots := s.op, 1
 	in := fmt.Sprintf("in[%d]", slot)
-	next := func() {
-		e.flush()
-		if last {
-			e.printf("ip = unsafe.Add(ip, %d*insnSize)\n", slot+slots)
-		}
-	}
 	// operand is the second operand in the width of o.
 	operand := func(width int) string {
 		switch {
@@ -371,7 +365,8 @@ func (e *emitter) step(s stepOf, slot int, last bool) int {
 		return slots
 	}
 	if last {
-		next()
+		e.flush()
+		e.printf("ip = unsafe.Add(ip, %d*insnSize)\n", slot+slots)
 	}
 	return slots
 }

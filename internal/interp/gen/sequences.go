@@ -49,6 +49,10 @@ func byFirst(seqs []sequence) []sequence {
 	return out
 }
 
+// lastOnly are the operations that can only end a sequence: they go elsewhere, or
+// use registers that they don't name.
+var lastOnly = map[kind]bool{cmpxchg: true, ja: true, call: true, local: true, exit: true, trap: true}
+
 // parseSequences reads the rows of sequences().
 func parseSequences(ops []operation) ([]sequence, error) {
 	byName := map[string]operation{}
@@ -60,6 +64,9 @@ func parseSequences(ops []operation) ([]sequence, error) {
 	for _, row := range sequences() {
 		var s sequence
 		for _, text := range strings.Split(row, ";") {
+			if n := len(s.steps); n > 0 && lastOnly[s.steps[n-1].op.kind] {
+				return nil, fmt.Errorf("sequence %q: %s must be its last step", row, s.steps[n-1].op.name)
+			}
 			words := strings.Fields(text)
 			o, ok := byName[words[0]]
 			if !ok {

@@ -1,13 +1,10 @@
 package verify
 
 import (
-	"fmt"
-
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 
 	"github.com/skep-bpf/skep/internal/abi"
-	"github.com/skep-bpf/skep/internal/image"
 )
 
 // poisonedCall is the helper that a CO-RE relocation without an answer is made a
@@ -343,125 +340,4 @@ func (v *verifier) release(reference uint32) {
 			f.overwrite(s.low(), s.high(), unwritten)
 		}
 	}
-}
-
-// callLocal enters a subprogram: its frame has the arguments and nothing else.
-// callDepth has seen to it that there is a frame.
-func (v *verifier) callLocal(to int) {
-	caller := v.cur.top()
-	f := v.pool.frame()
-	*f = frame{bytes: f.bytes[:0], spills: f.spills[:0], callsite: v.insn}
-	copy(f.regs[1:6], caller.regs[1:6])
-	for r := range 6 {
-		caller.regs[r] = reg{}
-	}
-	v.cur.depth++
-	f.regs[10] = reg{kind: stackPtr, frame: uint8(v.cur.depth), v: w64.Const(0)}
-	v.cur.frames[v.cur.depth] = f
-	v.cur.insn = to
-}
-
-// exit returns from a subprogram, or ends the program.
-func (v *verifier) exit() (walk, *Error) {
-	f := v.cur.top()
-	result := f.regs[0]
-	if v.cur.depth > 0 {
-		if result.kind == stackPtr {
-			return endPath, v.fail(CodePointerLeak, "the function returns a pointer to the stack")
-		}
-		v.cur.insn = f.callsite + 1
-		v.cur.frames[v.cur.depth] = nil
-		v.pool.frames = append(v.pool.frames, f)
-		v.cur.depth--
-		v.cur.top().regs[0] = result
-		return goOn, nil
-	}
-	if len(v.cur.held) > 0 {
-		h := v.cur.held[0]
-		return endPath, v.fail(CodeReferenceLeak, "the record that was reserved at %s is neither submitted nor discarded", v.place(h.insn))
-	}
-	if result.kind == nothing {
-		return endPath, v.fail(CodeMissingReturn, "the program ends without a return value: R0 is not set")
-	}
-	if result.isPointer() {
-		return endPath, v.fail(CodePointerLeak, "the program returns %s: an address gets out", v.describe(&result))
-	}
-	low, high := v.typ.ReturnRange(v.p.AttachType)
-	if b := result.v.R; b.Smin < low || b.Smax > high {
-		return endPath, v.fail(CodeReturnRange, "the program returns %s; a %s program may return %s", offsets(b.Smin, b.Smax), v.typ.Name, offsets(low, high))
-	}
-	return endPath, nil
-}
-
-// place is an instruction in words.
-func (v *verifier) place(insn int) string {
-	if l := v.p.Source(insn); l != nil && l.Line > 0 {
-		return fmt.Sprintf("line %d", l.Line)
-	}
-	return fmt.Sprintf("instruction %d", insn)
-}
-
-// atomic is an atomic operation on memory (RFC 9669, section 5.3).
-func (v *verifier) atomic(in image.Insn) *Error {
-	p, err := v.read(in.Dst)
-	if err != nil {
-		return err
-	}
-	src, err := v.read(in.Src)
-	if err != nil {
-		return err
-	}
-	operands := []*reg{src}
-	if in.Imm == atomicCmpxchg {
-		r0, err := v.read(0)
-		if err != nil {
-			return err
-		}
-		operands = append(operands, r0)
-	}
-	for _, r := range operands {
-		if r.isPointer() {
-			return v.fail(CodePointerLeak, "%s is an operand of an atomic operation: an address gets out", v.describe(r))
-		}
-	}
-	if err := v.access(p); err != nil {
-		return err
-	}
-	off, size := int(in.Off), sizeOf(in)
-	switch p.kind {
-	case stackPtr:
-		// It is a load and a store.
-		value, err := v.loadStack(p, off, size)
-		if err != nil {
-			return err
-		}
-		if value.isPointer() {
-			return v.fail(CodePointerLeak, "an atomic operation on the stack where %s is stored", v.describe(&value))
-		}
-		unknown := unknownReg()
-		if err := v.storeStack(p, off, size, &unknown); err != nil {
-			return err
-		}
-	case mapValue, record:
-		if !aligned(p, off, size) {
-			return v.fail(CodeMisaligned, "an atomic operation on %s at offset %s; it must be aligned to its size",
-				amount(size), offsets(reach(p, off)))
-		}
-		if _, err := v.loadFrom(p, off, size); err != nil {
-			return err
-		}
-		if err := v.writable(p, off, size); err != nil {
-			return err
-		}
-	default:
-		return v.fail(CodeReadOnly, "an atomic operation on %s; there are those on the stack, values of maps and records", v.describe(p))
-	}
-	old := numberReg(w64.Between(0, ^uint64(0)>>(64-8*size)))
-	switch {
-	case in.Imm == atomicCmpxchg:
-		v.cur.top().regs[0] = old
-	case in.Imm&atomicFetch != 0:
-		v.cur.top().regs[in.Src] = old
-	}
-	return nil
 }
