@@ -14,16 +14,17 @@ import (
 // Map creation flags (BPF_F_* in include/uapi/linux/bpf.h; cilium/ebpf keeps
 // its constants internal).
 const (
-	flagNoPrealloc  = 1 << 0  // BPF_F_NO_PREALLOC
-	flagNoCommonLRU = 1 << 1  // BPF_F_NO_COMMON_LRU
-	flagNUMANode    = 1 << 2  // BPF_F_NUMA_NODE
-	flagRdonly      = 1 << 3  // BPF_F_RDONLY: Go may not write
-	flagWronly      = 1 << 4  // BPF_F_WRONLY: Go may not read
-	flagZeroSeed    = 1 << 6  // BPF_F_ZERO_SEED
-	flagRdonlyProg  = 1 << 7  // BPF_F_RDONLY_PROG: the verifier refuses writes
-	flagWronlyProg  = 1 << 8  // BPF_F_WRONLY_PROG: the verifier refuses reads
-	flagMmapable    = 1 << 10 // BPF_F_MMAPABLE
-	flagInnerMap    = 1 << 12 // BPF_F_INNER_MAP
+	flagNoPrealloc    = 1 << 0  // BPF_F_NO_PREALLOC
+	flagNoCommonLRU   = 1 << 1  // BPF_F_NO_COMMON_LRU
+	flagNUMANode      = 1 << 2  // BPF_F_NUMA_NODE
+	flagRdonly        = 1 << 3  // BPF_F_RDONLY: Go may not write
+	flagWronly        = 1 << 4  // BPF_F_WRONLY: Go may not read
+	flagZeroSeed      = 1 << 6  // BPF_F_ZERO_SEED
+	flagRdonlyProg    = 1 << 7  // BPF_F_RDONLY_PROG: the verifier refuses writes
+	flagWronlyProg    = 1 << 8  // BPF_F_WRONLY_PROG: the verifier refuses reads
+	flagMmapable      = 1 << 10 // BPF_F_MMAPABLE
+	flagPreserveElems = 1 << 11 // BPF_F_PRESERVE_ELEMS
+	flagInnerMap      = 1 << 12 // BPF_F_INNER_MAP
 
 	flagsAccess = flagRdonly | flagWronly | flagRdonlyProg | flagWronlyProg
 )
@@ -32,7 +33,7 @@ const (
 // still use it.
 type base struct {
 	spec   *ebpf.MapSpec
-	region *mem.Region
+	region *mem.Region // nil if it has no memory that programs share
 
 	closed atomic.Bool
 	frozen atomic.Bool
@@ -41,7 +42,7 @@ type base struct {
 func (b *base) Spec() *ebpf.MapSpec { return b.spec }
 
 func (b *base) Close() error {
-	if b.closed.Swap(true) {
+	if b.closed.Swap(true) || b.region == nil {
 		return nil
 	}
 	return b.region.Close()
@@ -128,25 +129,32 @@ func checkValue(value []byte, size int) error {
 	return nil
 }
 
-// checkFlags refuses flags that a map type does not have, and combinations that
-// leave no access.
-func checkFlags(spec *ebpf.MapSpec, allowed uint32) error {
-	if spec.MapExtra != 0 {
+// checkSpec is what the kernel checks of maps of all types (map_create in
+// kernel/bpf/syscall.c).
+func checkSpec(spec *ebpf.MapSpec) error {
+	if spec.Flags&flagRdonly != 0 && spec.Flags&flagWronly != 0 {
+		return errNoAccess(flagRdonly | flagWronly)
+	}
+	if spec.MapExtra != 0 && spec.Type != ebpf.BloomFilter {
 		return fmt.Errorf("map_extra %#x is not for maps of type %s: %w", spec.MapExtra, spec.Type, syscall.EINVAL)
 	}
-	return checkFlagBits(spec, allowed)
+	return nil
 }
 
-func checkFlagBits(spec *ebpf.MapSpec, allowed uint32) error {
+// checkFlags refuses flags that a map type does not have, and a combination that
+// leaves programs no access.
+func checkFlags(spec *ebpf.MapSpec, allowed uint32) error {
 	if f := spec.Flags &^ allowed; f != 0 {
 		return fmt.Errorf("flags %#x are not for maps of type %s: %w", f, spec.Type, syscall.EINVAL)
 	}
-	for _, both := range []uint32{flagRdonly | flagWronly, flagRdonlyProg | flagWronlyProg} {
-		if spec.Flags&both == both {
-			return fmt.Errorf("flags %#x: read-only and write-only at once: %w", both, syscall.EINVAL)
-		}
+	if spec.Flags&flagRdonlyProg != 0 && spec.Flags&flagWronlyProg != 0 {
+		return errNoAccess(flagRdonlyProg | flagWronlyProg)
 	}
 	return nil
+}
+
+func errNoAccess(both uint32) error {
+	return fmt.Errorf("flags %#x: read-only and write-only at once: %w", both, syscall.EINVAL)
 }
 
 // newRegion makes the memory of a map. size is a uint64 so that callers need

@@ -33,13 +33,16 @@ type bloom struct {
 }
 
 func newBloom(spec *ebpf.MapSpec, _ int) (Map, error) {
+	if spec.ValueSize > maxQueueValue {
+		return nil, fmt.Errorf("value size %d is too big: %w", spec.ValueSize, syscall.E2BIG)
+	}
 	if err := checkKeyless(spec); err != nil {
 		return nil, err
 	}
 	if spec.MapExtra > maxBloomHashes {
 		return nil, fmt.Errorf("map_extra %#x of a bloom filter, its number of hashes, is above %d: %w", spec.MapExtra, maxBloomHashes, syscall.EINVAL)
 	}
-	if err := checkFlagBits(spec, flagNUMANode|flagZeroSeed|flagsAccess); err != nil {
+	if err := checkFlags(spec, flagNUMANode|flagZeroSeed|flagsAccess); err != nil {
 		return nil, err
 	}
 	b := &bloom{base: base{spec: spec}, hashes: int(spec.MapExtra)}
@@ -49,7 +52,7 @@ func newBloom(spec *ebpf.MapSpec, _ int) (Map, error) {
 	// Fewest values are wrong with n hashes / ln 2 bits for each; 7/5 is about
 	// 1 / ln 2. The number of bits stays within 32 bits.
 	n := uint64(spec.MaxEntries) * uint64(b.hashes) * 7 / 5
-	b.mask = max(min(1<<bits.Len64(n-1), 1<<32), 64) - 1
+	b.mask = max(min(uint64(1)<<bits.Len64(n-1), 1<<32), 64) - 1
 	var err error
 	if b.region, err = newRegion(spec, (b.mask+1)/8); err != nil {
 		return nil, err

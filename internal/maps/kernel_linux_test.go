@@ -52,8 +52,12 @@ func bpf(cmd int, attr unsafe.Pointer, size uintptr) (int, error) {
 }
 
 func newKernelMap(spec *ebpf.MapSpec) (*kernelMap, error) {
-	attr := struct{ typ, key, value, entries, flags, inner, numa uint32 }{
-		uint32(spec.Type), spec.KeySize, spec.ValueSize, spec.MaxEntries, spec.Flags, 0, spec.NumaNode,
+	attr := struct {
+		typ, key, value, entries, flags, inner, numa uint32
+		_                                            [36]byte // from map_name to btf_vmlinux_value_type_id
+		extra                                        uint64
+	}{
+		typ: uint32(spec.Type), key: spec.KeySize, value: spec.ValueSize, entries: spec.MaxEntries, flags: spec.Flags, numa: spec.NumaNode, extra: spec.MapExtra,
 	}
 	fd, err := bpf(cmdCreate, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 	if err != nil {
@@ -122,15 +126,15 @@ func sameError(ours, kernel error) bool {
 func TestNewLikeKernel(t *testing.T) {
 	skipWithoutBPF(t)
 	r := rand.New(rand.NewPCG(1, 1))
-	sizes := []uint32{0, 1, 2, 3, 4, 5, 7, 8, 16, 100, 512, 513, 4096, 32 << 10, 32<<10 - 7, 32<<10 + 1, 4<<20 - 50, 4<<20 - 57, 4<<20 - 49, 4<<20 - 280, 4<<20 - 279, 260, 261, 1 << 31, 1<<32 - 1}
+	sizes := []uint32{0, 1, 2, 3, 4, 5, 7, 8, 16, 100, 512, 513, 4096, 32 << 10, 32<<10 - 7, 32<<10 + 1, 4<<20 - 50, 4<<20 - 57, 4<<20 - 49, 4 << 20, 4<<20 + 1, 4<<20 - 280, 4<<20 - 279, 260, 261, 1 << 31, 1<<32 - 1}
 	entries := []uint32{0, 1, 2, 3, 4, 100, 4095, 4096, 4097, 8192, 12288, 1 << 16}
 	// BPF_F_NO_COMMON_LRU, BPF_F_NUMA_NODE and flags that other types have are
 	// among the bits.
 	flags := []uint32{0, 0, 0, 0, 1, 2, 4, 8, 16, 8 | 16, 32, 64, 64 | 1, 128, 256, 128 | 256, 8 | 128, 512, 1024, 1024 | 128, 2048, 4096, 8192, 1 << 17, 1 << 20, 1 << 31}
-	types := []ebpf.MapType{ebpf.LPMTrie, ebpf.Array, ebpf.Hash, ebpf.PerCPUArray, ebpf.RingBuf, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.LRUCPUHash}
+	types := []ebpf.MapType{ebpf.PerfEventArray, ebpf.Queue, ebpf.Stack, ebpf.BloomFilter, ebpf.LPMTrie, ebpf.Array, ebpf.Hash, ebpf.PerCPUArray, ebpf.RingBuf, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.LRUCPUHash}
 	made := map[ebpf.MapType]int{}
 	refused := map[ebpf.MapType]int{}
-	for range 6000 {
+	for range 7000 {
 		spec := &ebpf.MapSpec{
 			Type:       types[r.IntN(len(types))],
 			KeySize:    sizes[r.IntN(len(sizes))],
@@ -141,6 +145,11 @@ func TestNewLikeKernel(t *testing.T) {
 		switch { // or else most specs are bad
 		case spec.Type == ebpf.RingBuf && r.IntN(3) > 0:
 			spec.KeySize, spec.ValueSize = 0, 0
+		case slices.Contains([]ebpf.MapType{ebpf.Queue, ebpf.Stack, ebpf.BloomFilter}, spec.Type) && r.IntN(3) > 0:
+			spec.KeySize = 0
+			if spec.Type == ebpf.BloomFilter && r.IntN(3) == 0 {
+				spec.MapExtra = r.Uint64N(20)
+			}
 		case r.IntN(2) > 0:
 			spec.KeySize = 4
 		}
@@ -151,6 +160,12 @@ func TestNewLikeKernel(t *testing.T) {
 		}
 		// What is large takes the kernel's time and memory, and then it is the
 		// machine's affair.
+		if spec.Type == ebpf.PerfEventArray {
+			if r.IntN(3) > 0 {
+				spec.ValueSize = 4
+			}
+			spec = complete(spec, ebpf.MustPossibleCPU())
+		}
 		if uint64(spec.MaxEntries)*(uint64(spec.KeySize)+uint64(spec.ValueSize)) > 1<<20 {
 			spec.MaxEntries = 1
 		}

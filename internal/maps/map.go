@@ -92,19 +92,30 @@ type Queue interface {
 	PeekElem(value uint64) int64
 }
 
+// Perf is a perf event array as programs and readers see it.
+type Perf interface {
+	Map
+	// Output copies a sample into the ring at the index in flags, which must be
+	// that of cpu; BPF_F_CURRENT_CPU stands for it. 0 or -errno.
+	Output(cpu int, data, size, flags uint64) int64
+	// OpenPerf makes a ring of so many bytes for each CPU, and a reader of them.
+	OpenPerf(bytes int, options PerfOptions) (*PerfReader, error)
+}
+
 // types has the constructor of each map type that there is.
 var types = map[ebpf.MapType]func(spec *ebpf.MapSpec, cpus int) (Map, error){
-	ebpf.Array:       newArray,
-	ebpf.Hash:        newHash,
-	ebpf.LRUHash:     newHash,
-	ebpf.PerCPUArray: newPerCPUArray,
-	ebpf.PerCPUHash:  newPerCPUHash,
-	ebpf.LRUCPUHash:  newPerCPUHash,
-	ebpf.RingBuf:     newRing,
-	ebpf.LPMTrie:     newTrie,
-	ebpf.Queue:       newQueue,
-	ebpf.Stack:       newQueue,
-	ebpf.BloomFilter: newBloom,
+	ebpf.Array:          newArray,
+	ebpf.Hash:           newHash,
+	ebpf.LRUHash:        newHash,
+	ebpf.PerCPUArray:    newPerCPUArray,
+	ebpf.PerCPUHash:     newPerCPUHash,
+	ebpf.LRUCPUHash:     newPerCPUHash,
+	ebpf.RingBuf:        newRing,
+	ebpf.LPMTrie:        newTrie,
+	ebpf.Queue:          newQueue,
+	ebpf.Stack:          newQueue,
+	ebpf.BloomFilter:    newBloom,
+	ebpf.PerfEventArray: newPerfArray,
 }
 
 // PerCPU reports whether a map of that type has a value for each CPU.
@@ -125,6 +136,24 @@ func ValueBytes(spec *ebpf.MapSpec, cpus int) int {
 	return int(spec.ValueSize)
 }
 
+// complete is a copy of a spec with what an object may leave open, as cilium/ebpf
+// does it.
+func complete(spec *ebpf.MapSpec, cpus int) *ebpf.MapSpec {
+	spec = spec.Copy()
+	if spec.Type == ebpf.PerfEventArray {
+		if spec.KeySize == 0 {
+			spec.KeySize = 4
+		}
+		if spec.ValueSize == 0 {
+			spec.ValueSize = 4
+		}
+		if n := uint32(cpus); spec.MaxEntries == 0 || spec.MaxEntries > n {
+			spec.MaxEntries = n
+		}
+	}
+	return spec
+}
+
 // New makes the map of a spec, its initial contents filled in. cpus is the
 // number of possible CPUs. A spec that the kernel would refuse gives its errno
 // wrapped; a type that is not there yet gives ebpf.ErrNotSupported. Errors leave
@@ -140,7 +169,10 @@ func New(spec *ebpf.MapSpec, cpus int) (Map, error) {
 	if make == nil {
 		return nil, fmt.Errorf("map type %s: %w", spec.Type, ebpf.ErrNotSupported)
 	}
-	m, err := make(spec.Copy(), cpus)
+	if err := checkSpec(spec); err != nil {
+		return nil, err
+	}
+	m, err := make(complete(spec, cpus), cpus)
 	if err != nil {
 		return nil, err
 	}

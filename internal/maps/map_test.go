@@ -26,6 +26,10 @@ func testSpecs() []*ebpf.MapSpec {
 		{Name: "lru", Type: ebpf.LRUHash, KeySize: 4, ValueSize: 12, MaxEntries: 3},
 		{Name: "percpu_hash", Type: ebpf.PerCPUHash, KeySize: 4, ValueSize: 12, MaxEntries: 3},
 		{Name: "trie", Type: ebpf.LPMTrie, KeySize: 8, ValueSize: 12, MaxEntries: 3, Flags: flagNoPrealloc},
+		{Name: "queue", Type: ebpf.Queue, ValueSize: 12, MaxEntries: 3},
+		{Name: "stack", Type: ebpf.Stack, ValueSize: 12, MaxEntries: 3},
+		{Name: "bloom", Type: ebpf.BloomFilter, ValueSize: 12, MaxEntries: 3},
+		{Name: "perf", Type: ebpf.PerfEventArray, KeySize: 4, ValueSize: 4, MaxEntries: 2},
 		{Name: "lru_percpu", Type: ebpf.LRUCPUHash, KeySize: 4, ValueSize: 12, MaxEntries: 3},
 	}
 }
@@ -55,6 +59,9 @@ func TestUnsupported(t *testing.T) {
 			t.Errorf("%s: made for no CPU", spec.Name)
 		}
 		spec.MapExtra = 1
+		if spec.Type == ebpf.BloomFilter {
+			spec.MapExtra = 16 // more hashes than there are
+		}
 		if _, err := New(spec, 1); !errors.Is(err, syscall.EINVAL) {
 			t.Errorf("%s with map_extra: %v", spec.Name, err)
 		}
@@ -223,6 +230,15 @@ func testPerCPU(t *testing.T, typ ebpf.MapType) {
 	}
 }
 
+// hasValues reports whether programs work on values in the map's memory.
+func hasValues(m Map) bool {
+	switch m.(type) {
+	case Queue, Perf:
+		return false
+	}
+	return true
+}
+
 // TestRanges checks that what programs are given lies in the ranges.
 func TestRanges(t *testing.T) {
 	key, err := mem.New("key", 64)
@@ -237,7 +253,11 @@ func TestRanges(t *testing.T) {
 		}
 		defer m.Close()
 		var got []mem.Range
-		if r, ok := m.(Ring); ok {
+		if !hasValues(m) {
+			if m.Ranges() != nil {
+				t.Errorf("%s: a program can touch %+v", spec.Name, m.Ranges())
+			}
+		} else if r, ok := m.(Ring); ok {
 			for range 3 {
 				got = append(got, mem.Range{Addr: r.Reserve(1000, 0), Size: 1000})
 			}
@@ -334,6 +354,14 @@ func TestNoAllocation(t *testing.T) {
 				r.ReadRecord(record)
 				r.ReadRecord(record)
 				return
+			}
+			if p, ok := m.(Perf); ok {
+				p.Output(0, region.Addr(), 30, perfCurrentCPU)
+			}
+			if q, ok := m.(Queue); ok {
+				q.PushElem(region.Addr(), 0)
+				q.PeekElem(region.Addr())
+				q.PopElem(region.Addr())
 			}
 			m.UpdateElem(0, region.Addr(), region.Addr()+64, 0)
 			m.LookupElem(0, region.Addr())
