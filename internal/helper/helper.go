@@ -44,9 +44,14 @@ func (c *Call) Map(handle uint64) maps.Map {
 
 // bodies has every helper that there is a body for.
 var bodies = map[asm.BuiltinFunc]Func{
-	asm.FnMapLookupElem: mapLookupElem,
-	asm.FnMapUpdateElem: mapUpdateElem,
-	asm.FnMapDeleteElem: mapDeleteElem,
+	asm.FnMapLookupElem:       mapLookupElem,
+	asm.FnMapUpdateElem:       mapUpdateElem,
+	asm.FnMapDeleteElem:       mapDeleteElem,
+	asm.FnMapLookupPercpuElem: mapLookupPercpuElem,
+	asm.FnMapPushElem:         mapPushElem,
+	asm.FnMapPopElem:          mapPopElem,
+	asm.FnMapPeekElem:         mapPeekElem,
+	asm.FnPerfEventOutput:     perfEventOutput,
 
 	asm.FnKtimeGetNs:        ktimeGetNs,
 	asm.FnKtimeGetBootNs:    ktimeGetBootNs,

@@ -38,11 +38,13 @@ const (
 	number  argumentKind = iota // v itself
 	pointer                     // byte v of the memory
 	handle                      // map v of specs
+	context                     // the program's context
 )
 
 func num(v uint64) argument          { return argument{number, v} }
 func ptr(v uint64) argument          { return argument{pointer, v} }
 func handleOf(index uint64) argument { return argument{handle, index} }
+func ctx() argument                  { return argument{kind: context} }
 
 // sides is the pair of engines that a test compares.
 type sides struct {
@@ -59,6 +61,13 @@ const (
 	hashMap
 	arrayMap
 	perCPUMap
+	perCPUHashMap
+	lruMap
+	trieMap
+	queueMap
+	stackMap
+	bloomMap
+	perfMap
 )
 
 func specs() []*ebpf.MapSpec {
@@ -68,6 +77,13 @@ func specs() []*ebpf.MapSpec {
 		{Name: "hash", Type: ebpf.Hash, KeySize: 8, ValueSize: 8, MaxEntries: 2},
 		{Name: "array", Type: ebpf.Array, KeySize: 4, ValueSize: 12, MaxEntries: 2},
 		{Name: "percpu", Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 12, MaxEntries: 2},
+		{Name: "percpu_hash", Type: ebpf.PerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 2},
+		{Name: "lru", Type: ebpf.LRUHash, KeySize: 8, ValueSize: 8, MaxEntries: 1000}, // so that none is given up
+		{Name: "trie", Type: ebpf.LPMTrie, KeySize: 8, ValueSize: 8, MaxEntries: 2, Flags: 1},
+		{Name: "queue", Type: ebpf.Queue, ValueSize: 12, MaxEntries: 3},
+		{Name: "stack", Type: ebpf.Stack, ValueSize: 12, MaxEntries: 3},
+		{Name: "bloom", Type: ebpf.BloomFilter, ValueSize: 8, MaxEntries: 1000},
+		{Name: "perf", Type: ebpf.PerfEventArray, KeySize: 4, ValueSize: 4, MaxEntries: uint32(ebpf.MustPossibleCPU())},
 	}
 }
 
@@ -127,6 +143,8 @@ func (s *sides) run(t *testing.T, id asm.BuiltinFunc, memory []byte, args ...arg
 			r[i] = s.start + a.v
 		case handle:
 			r[i] = MapHandle(int(a.v))
+		case context:
+			r[i] = s.call.Runner.Context.Addr
 		}
 	}
 	got := For(id)(s.call, r[0], r[1], r[2], r[3], r[4])
@@ -153,7 +171,7 @@ func (s *sides) runKernel(t *testing.T, id asm.BuiltinFunc, memory []byte, args 
 	if err := s.kernel[memoryMap].Put(uint32(0), memory); err != nil {
 		t.Fatal(err)
 	}
-	var insns asm.Instructions
+	insns := asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}
 	for i, a := range args {
 		r := asm.R1 + asm.Register(i)
 		switch a.kind {
@@ -163,6 +181,8 @@ func (s *sides) runKernel(t *testing.T, id asm.BuiltinFunc, memory []byte, args 
 			insns = append(insns, asm.LoadMapValue(r, s.kernel[memoryMap].FD(), uint32(a.v)))
 		case handle:
 			insns = append(insns, asm.LoadMapPtr(r, s.kernel[a.v].FD()))
+		case context:
+			insns = append(insns, asm.Mov.Reg(r, asm.R6))
 		}
 	}
 	insns = append(insns, id.Call())

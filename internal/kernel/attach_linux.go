@@ -26,8 +26,8 @@ func (p *Program) Attach() (*Link, error) {
 	joined, err := attachers[h.kind](p.Program, h.target)
 	if err != nil {
 		e := &Error{What: "program " + p.Spec.Name, Section: p.Spec.SectionName, Kind: ErrNotPossible, Reason: err.Error(), Err: err}
-		if missing := lacking(); isPermission(err) && len(missing) > 0 {
-			e.Reason = fmt.Sprintf("%v: it takes root, or %s", err, strings.Join(missing, " and "))
+		if isPermission(err) && len(lacking()) > 0 {
+			e.Kind, e.Reason = denied(err)
 		}
 		return nil, e
 	}

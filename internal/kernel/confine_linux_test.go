@@ -13,6 +13,9 @@ import (
 
 func needScope(t testing.TB) *Scope {
 	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("skip: needs root")
+	}
 	if err := Permitted(); err != nil {
 		t.Skipf("skip: %v", err)
 	}

@@ -171,6 +171,11 @@ func TestAttachErrors(t *testing.T) {
 
 func init() {
 	helpers["permitted"] = func([]string) int { return permitted() }
+	helpers["load"] = func([]string) int {
+		_, err := kernel.Load(context.Background(), program(ebpf.ProgramSpec{Type: ebpf.RawTracepoint, SectionName: "raw_tp/x"}, zero...), kernel.Options{})
+		fmt.Print(err)
+		return exitCode(errors.Is(err, kernel.ErrNotPermitted))
+	}
 	helpers["no-bpf"] = func([]string) int {
 		forbid(unix.SYS_BPF)
 		return permitted()
@@ -233,13 +238,15 @@ func TestNotPermitted(t *testing.T) {
 	for _, tt := range []struct {
 		mode, want string
 		uid        uint32
+		caps       []uintptr
 	}{
-		{"permitted", "bpf() not permitted: it takes root, or CAP_BPF and CAP_PERFMON (kernel.unprivileged_bpf_disabled is ", 65534},
-		{"no-bpf", "bpf() not permitted: a seccomp filter of our surroundings forbids it", 0},
-		{"no-clone3", "no cgroup of its own: ", 0},
+		{"load", `program p: section "raw_tp/x": bpf() not permitted: it takes root, or CAP_PERFMON`, 65534, []uintptr{unix.CAP_BPF}},
+		{"permitted", "bpf() not permitted: it takes root, or CAP_BPF and CAP_PERFMON (kernel.unprivileged_bpf_disabled is ", 65534, nil},
+		{"no-bpf", "bpf() not permitted: a seccomp filter of our surroundings forbids it", 0, nil},
+		{"no-clone3", "no cgroup of its own: ", 0, nil},
 	} {
 		cmd := helper(tt.mode)
-		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: tt.uid, Gid: tt.uid}}
+		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: tt.uid, Gid: tt.uid}, AmbientCaps: tt.caps}
 		out, err := cmd.CombinedOutput()
 		if err != nil || !strings.Contains(string(out), tt.want) || strings.Contains(string(out), "but Load") {
 			t.Errorf("%s as %d: %v: %s, want %s", tt.mode, tt.uid, err, out, tt.want)

@@ -25,9 +25,13 @@ import (
 	"github.com/skep-bpf/skep/internal/kernel"
 )
 
-// needKernel skips where this process may not use the kernel's eBPF.
+// needKernel skips where this process may not use the kernel's eBPF, or not find
+// the tracepoints and make the cgroups that belong to root.
 func needKernel(t testing.TB) {
 	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("skip: needs root")
+	}
 	if err := kernel.Permitted(); err != nil {
 		t.Skipf("skip: %v", err)
 	}

@@ -66,9 +66,9 @@ func whyNotPermitted() string {
 	if missing := lacking(); len(missing) > 0 {
 		reason := "it takes root, or " + strings.Join(missing, " and ")
 		if b, err := os.ReadFile("/proc/sys/kernel/unprivileged_bpf_disabled"); err == nil {
-			reason += fmt.Sprintf(" (kernel.unprivileged_bpf_disabled is %s, and would not do for tracing)", bytes.TrimSpace(b))
+			reason += fmt.Sprintf(" (kernel.unprivileged_bpf_disabled is %s; 0 would not allow tracing either)", bytes.TrimSpace(b))
 		}
-		return reason + "; --engine user takes neither"
+		return reason + "; the user engine takes neither"
 	}
 	if status, err := statusOf("self"); err == nil && status["Seccomp"] == "2" {
 		return "a seccomp filter of our surroundings forbids it, as the profiles of containers do: allow bpf and perf_event_open there (docker: --privileged, or --cap-add BPF,PERFMON,SYS_ADMIN and such a profile)"
@@ -86,13 +86,13 @@ func inUserNamespace() bool {
 	return err == nil && strings.Join(strings.Fields(string(b)), " ") != "0 0 4294967295"
 }
 
-// whyNotLoaded says why a program was turned away before it was verified, by a
-// kernel that lets us make maps.
-func whyNotLoaded(err error) string {
+// denied says why what err refuses is not allowed to a process that may make maps:
+// it lacks a capability, or the kernel allows it to nobody here.
+func denied(err error) (kind error, reason string) {
 	if missing := lacking(); len(missing) > 0 {
-		return "it takes root, or " + strings.Join(missing, " and ")
+		return ErrNotPermitted, "it takes root, or " + strings.Join(missing, " and ")
 	}
-	return fmt.Sprintf("this kernel does not allow programs of this kind: %v", last(err))
+	return ErrNotPossible, fmt.Sprintf("this kernel does not allow it: %v", last(err))
 }
 
 // allowLockedMemory lifts the limit on locked memory where the kernel counts maps

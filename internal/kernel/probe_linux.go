@@ -110,6 +110,10 @@ func reasonOf(err error) string {
 	if errors.Is(err, ebpf.ErrNotSupported) {
 		return "this kernel does not have it"
 	}
+	if isPermission(err) {
+		_, reason := denied(err)
+		return reason
+	}
 	return last(err).Error()
 }
 

@@ -19,6 +19,7 @@ var persona = []reflect.Type{
 	reflect.TypeFor[Mount](),
 	reflect.TypeFor[PtRegs](),
 	reflect.TypeFor[SyscallTraceEnter](),
+	reflect.TypeFor[OpenHow](),
 	reflect.TypeFor[SyscallTraceExit](),
 	reflect.TypeFor[TraceEventRawSysEnter](),
 	reflect.TypeFor[TraceEventRawSysExit](),

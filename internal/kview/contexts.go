@@ -70,6 +70,13 @@ type BpfRawTracepointArgs struct {
 	Args [12]uint64 `c:"args" flexible:"1"`
 }
 
+// OpenHow is what openat2 takes, in the caller's memory.
+type OpenHow struct {
+	Flags   uint64 `c:"flags"`
+	Mode    uint64 `c:"mode"`
+	Resolve uint64 `c:"resolve"`
+}
+
 // BpfRingbuf is there to be asked for: programs that also run on kernels
 // without ring buffers test for the type.
 type BpfRingbuf struct{}
