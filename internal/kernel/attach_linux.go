@@ -27,7 +27,7 @@ func (p *Program) Attach() (*Link, error) {
 	if err != nil {
 		e := &Error{What: "program " + p.Spec.Name, Section: p.Spec.SectionName, Kind: ErrNotPossible, Reason: err.Error(), Err: err}
 		if isPermission(err) && len(lacking()) > 0 {
-			e.Kind, e.Reason = denied(err)
+			e.Reason, e.Kind = denied(err)
 		}
 		return nil, e
 	}

@@ -23,6 +23,7 @@ type Command struct {
 
 	mu     sync.Mutex
 	scopes []*Scope
+	links  []*Link // kept from the garbage collector, which would close them
 	run    *running
 }
 

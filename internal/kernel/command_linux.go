@@ -42,7 +42,11 @@ func (c *Command) Attach(p *Program) (*Link, error) {
 	if !slices.Contains(c.scopes, p.scope) {
 		c.scopes = append(c.scopes, p.scope)
 	}
-	return p.Attach()
+	l, err := p.Attach()
+	if err == nil {
+		c.links = append(c.links, l)
+	}
+	return l, err
 }
 
 // Start starts the command. The first system call that its programs see is its
@@ -97,7 +101,7 @@ func (c *Command) Start(ctx context.Context) (err error) {
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{UseCgroupFD: true, CgroupFD: int(group.dir.Fd())}
 	if err := cmd.Start(); err != nil {
-		r.giveUp()
+		r.closePipe()
 		return startError(cmd.Path, c.Dir, err)
 	}
 	r.process = cmd.Process
@@ -105,7 +109,7 @@ func (c *Command) Start(ctx context.Context) (err error) {
 		if err := s.begun(); err != nil {
 			group.kill()
 			cmd.Wait()
-			r.giveUp()
+			r.closePipe()
 			return err
 		}
 	}
@@ -124,6 +128,11 @@ func newRunning(group *cgroup) (*running, error) {
 
 // giveUp ends the waiting for descendants, now or later.
 func (r *running) giveUp() { r.stop.Close() }
+
+func (r *running) closePipe() {
+	r.giveUp()
+	r.stopped.Close()
+}
 
 // reap waits for the command itself.
 func (r *running) reap(cmd *exec.Cmd) {
@@ -151,7 +160,8 @@ func (r *running) drain(scopes []*Scope) {
 			errs = append(errs, err)
 		}
 	}
-	r.left = errors.Join(append(errs, r.cgroup.Close(), r.stopped.Close())...)
+	r.left = errors.Join(append(errs, r.cgroup.Close())...)
+	r.closePipe()
 }
 
 // startError says why a command could not be started.

@@ -16,7 +16,7 @@ func Permitted() error { return unsupported() }
 
 func isPermission(error) bool               { return false }
 func haveProgramType(ebpf.ProgramType) bool { return false }
-func denied(err error) (error, string)      { return ErrUnsupported, err.Error() }
+func denied(err error) (string, error)      { return err.Error(), ErrUnsupported }
 
 func allowLockedMemory() (restore func(), err error) { return nil, unsupported() }
 

@@ -88,11 +88,11 @@ func inUserNamespace() bool {
 
 // denied says why what err refuses is not allowed to a process that may make maps:
 // it lacks a capability, or the kernel allows it to nobody here.
-func denied(err error) (kind error, reason string) {
+func denied(err error) (reason string, kind error) {
 	if missing := lacking(); len(missing) > 0 {
-		return ErrNotPermitted, "it takes root, or " + strings.Join(missing, " and ")
+		return "it takes root, or " + strings.Join(missing, " and "), ErrNotPermitted
 	}
-	return ErrNotPossible, fmt.Sprintf("this kernel does not allow it: %v", last(err))
+	return fmt.Sprintf("this kernel does not allow it: %v", last(err)), ErrNotPossible
 }
 
 // allowLockedMemory lifts the limit on locked memory where the kernel counts maps

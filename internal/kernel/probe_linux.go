@@ -111,7 +111,7 @@ func reasonOf(err error) string {
 		return "this kernel does not have it"
 	}
 	if isPermission(err) {
-		_, reason := denied(err)
+		reason, _ := denied(err)
 		return reason
 	}
 	return last(err).Error()

@@ -67,7 +67,7 @@ func explainProgram(p *ebpf.ProgramSpec, err error) error {
 	case !haveProgramType(p.Type):
 		e.Kind, e.Reason = ErrProgramType, fmt.Sprintf("%s: %v", p.Type, last(err))
 	case isPermission(err):
-		e.Kind, e.Reason = denied(err)
+		e.Reason, e.Kind = denied(err)
 	case p.AttachTo != "":
 		e.Kind, e.Reason = ErrNotPossible, err.Error()
 	default:
