@@ -21,6 +21,14 @@ type Collection struct {
 	closers []io.Closer
 }
 
+func newCollection() *Collection {
+	return &Collection{
+		Programs:  make(map[string]*Program),
+		Maps:      make(map[string]Map),
+		Variables: make(map[string]*Variable),
+	}
+}
+
 // Close frees everything. Links to its programs must have been closed before.
 func (c *Collection) Close() error {
 	var errs []error
@@ -85,8 +93,9 @@ func (c *Collection) assign(v reflect.Value) error {
 
 // A Variable is a global variable of the object.
 type Variable struct {
-	spec *ebpf.VariableSpec
-	m    maps.Direct
+	spec   *ebpf.VariableSpec
+	m      maps.Direct    // of the user engine
+	kernel *ebpf.Variable // of the kernel engine
 }
 
 // bytes is the memory of the variable.
@@ -111,6 +120,9 @@ func (v *Variable) String() string { return v.spec.String() }
 // Get copies the value into out, a pointer to a type of the variable's size.
 // Programs may write it at the same time.
 func (v *Variable) Get(out any) error {
+	if v.kernel != nil {
+		return v.kernel.Get(out)
+	}
 	b, err := v.bytes()
 	if err != nil {
 		return err
@@ -122,6 +134,9 @@ func (v *Variable) Get(out any) error {
 func (v *Variable) Set(in any) error {
 	if v.ReadOnly() {
 		return fmt.Errorf("variable %s: %w: it is const, set it in the spec before Load", v.spec.Name, ebpf.ErrReadOnly)
+	}
+	if v.kernel != nil {
+		return v.kernel.Set(in)
 	}
 	b, err := v.bytes()
 	if err != nil {

@@ -4,9 +4,9 @@ import (
 	"context"
 )
 
-// An Engine runs programs. [User] is the engine of this module.
+// An Engine runs programs: [User] in this process, [Kernel] in the Linux kernel.
 type Engine interface {
-	// String is the engine's name: "user".
+	// String is the engine's name: "user" or "kernel".
 	String() string
 
 	load(ctx context.Context, spec *CollectionSpec, o *loadOptions) (*Collection, error)
@@ -24,7 +24,7 @@ type loadOptions struct {
 
 // WithChecks runs every program in the interpreter's checked mode: each access
 // outside what the program owns ends the run with an error. It is a second wall
-// behind the verifier, for tests.
+// behind the verifier, for tests. Like all options it is for the user engine.
 func WithChecks() LoadOption { return func(o *loadOptions) { o.checked = true } }
 
 // Clock tells a program the time in ns since boot.

@@ -8,6 +8,7 @@ import (
 	"github.com/cilium/ebpf"
 
 	"github.com/skep-bpf/skep/internal/abi"
+	"github.com/skep-bpf/skep/internal/kernel"
 	"github.com/skep-bpf/skep/internal/mem"
 	"github.com/skep-bpf/skep/internal/program"
 )
@@ -17,11 +18,15 @@ type RunOptions = ebpf.RunOptions
 
 // A Program is a verified program, ready to run.
 type Program struct {
-	spec    *ProgramSpec
+	spec *ProgramSpec
+
+	// Of the user engine:
 	user    *program.Program
 	pool    *mem.Pool
 	options *loadOptions
 	self    *selfView
+
+	kernel *kernel.Program // of the kernel engine
 }
 
 // Name is the name of the program's function.
@@ -39,7 +44,8 @@ func (p *Program) String() string { return fmt.Sprintf("%s(%s)", p.spec.Type, p.
 // Close does nothing: the program lives as long as its collection.
 func (p *Program) Close() error { return nil }
 
-// Binding is what the event sources of this module run programs with.
+// Binding is what the event sources of this module run programs of the user
+// engine with.
 type Binding struct {
 	Program *program.Program
 	Pool    *mem.Pool
@@ -47,7 +53,12 @@ type Binding struct {
 	Env mem.Env
 }
 
-// Binding gives the packages of this module what is behind the program.
+// Kernel gives the packages of this module what is behind a program of the kernel
+// engine; it is nil for others.
+func (p *Program) Kernel() *kernel.Program { return p.kernel }
+
+// Binding gives the packages of this module what is behind a program of the user
+// engine.
 func (p *Program) Binding() Binding {
 	return Binding{
 		Program: p.user,
@@ -59,14 +70,27 @@ func (p *Program) Binding() Binding {
 // Run test-runs the program opts.Repeat times (at least once) for the calling
 // process and returns what it returned last. opts.Context is the context: for
 // tracing programs the bytes that R1 points to, as []byte or a fixed-size value;
-// what is missing at its end is 0. opts.CPU chooses the runner.
+// what is missing at its end is 0. opts.CPU chooses the runner, if Flags has
+// BPF_F_TEST_RUN_ON_CPU.
+//
+// The kernel engine can test-run fewer program types (bpf(2), BPF_PROG_TEST_RUN):
+// of tracing programs only raw tracepoints.
 func (p *Program) Run(opts *RunOptions) (uint32, error) {
+	if p.kernel != nil {
+		return p.kernel.Run(opts)
+	}
 	ret, _, err := p.run(opts)
 	return ret, err
 }
 
-// Benchmark is Run with the time that a single run took, the mean over all.
-func (p *Program) Benchmark(opts *RunOptions) (uint32, time.Duration, error) { return p.run(opts) }
+// Benchmark is Run with the time that a single run took, the mean over all. The
+// user engine has it.
+func (p *Program) Benchmark(opts *RunOptions) (uint32, time.Duration, error) {
+	if p.kernel != nil {
+		return 0, 0, fmt.Errorf("%s: the time of a run on the kernel is %w", p, ebpf.ErrNotSupported)
+	}
+	return p.run(opts)
+}
 
 func (p *Program) run(opts *RunOptions) (ret uint32, each time.Duration, err error) {
 	if opts == nil {

@@ -36,11 +36,7 @@ func (e userEngine) load(ctx context.Context, spec *CollectionSpec, o *loadOptio
 	if err != nil {
 		return nil, err
 	}
-	c := &Collection{
-		Programs:  make(map[string]*Program),
-		Maps:      make(map[string]Map),
-		Variables: make(map[string]*Variable),
-	}
+	c := newCollection()
 	defer func() {
 		if err != nil {
 			c.Close()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/ringbuf"
 
 	"github.com/skep-bpf/skep"
 	"github.com/skep-bpf/skep/internal/maps"
@@ -29,6 +30,8 @@ type Record struct {
 // A Reader reads one ring buffer. A ring buffer has one reader at a time. Its
 // methods are safe for concurrent use.
 type Reader struct {
+	kernel *ringbuf.Reader // of the kernel engine; what follows is of the user engine
+
 	ring   maps.Ring
 	waiter maps.Waiter
 
@@ -41,6 +44,13 @@ func NewReader(m skep.Map) (*Reader, error) {
 		if ring, ok := table.Table().(maps.Ring); ok {
 			return &Reader{ring: ring}, nil
 		}
+	}
+	if kernel, ok := m.(*ebpf.Map); ok {
+		reader, err := ringbuf.NewReader(kernel)
+		if err != nil {
+			return nil, err
+		}
+		return &Reader{kernel: reader}, nil
 	}
 	return nil, fmt.Errorf("ringbuf: %s: a %s is wanted: %w", m, ebpf.RingBuf, ebpf.ErrNotSupported)
 }
@@ -55,6 +65,9 @@ func (r *Reader) Read() (Record, error) {
 
 // ReadInto is Read into a record whose memory is used again.
 func (r *Reader) ReadInto(rec *Record) error {
+	if r.kernel != nil {
+		return r.readKernel(rec)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	var flushed error
@@ -78,20 +91,49 @@ func (r *Reader) ReadInto(rec *Record) error {
 	}
 }
 
+// readKernel is ReadInto through cilium/ebpf. The record's memory is used again.
+func (r *Reader) readKernel(rec *Record) error {
+	from := ringbuf.Record{RawSample: rec.RawSample}
+	err := r.kernel.ReadInto(&from)
+	if errors.Is(err, ringbuf.ErrFlushed) {
+		err = ErrFlushed
+	}
+	rec.RawSample, rec.Remaining = from.RawSample, from.Remaining
+	return err
+}
+
 // SetDeadline says until when Read waits; the zero time is for ever.
-func (r *Reader) SetDeadline(t time.Time) { r.waiter.SetDeadline(t) }
+func (r *Reader) SetDeadline(t time.Time) {
+	if r.kernel != nil {
+		r.kernel.SetDeadline(t)
+		return
+	}
+	r.waiter.SetDeadline(t)
+}
 
 // Flush ends a waiting Read with ErrFlushed, after the records that are there.
 func (r *Reader) Flush() error {
+	if r.kernel != nil {
+		return r.kernel.Flush()
+	}
 	r.waiter.Flush()
 	return nil
 }
 
-// Dropped is the number of records that found no room.
-func (r *Reader) Dropped() uint64 { return r.ring.Dropped() }
+// Dropped is the number of records that found no room. known is false for the
+// kernel, which does not count them.
+func (r *Reader) Dropped() (n uint64, known bool) {
+	if r.kernel != nil {
+		return 0, false
+	}
+	return r.ring.Dropped(), true
+}
 
 // Close ends all Reads with os.ErrClosed.
 func (r *Reader) Close() error {
+	if r.kernel != nil {
+		return r.kernel.Close()
+	}
 	r.waiter.Close()
 	return nil
 }

@@ -27,6 +27,7 @@ type verifier struct {
 	typ   *abi.ProgramType
 	maps  []mapInfo
 	types []btf.Type // what kernelPtr registers point to
+	task  btf.Type   // task_struct, nil before it was asked for
 
 	// What the instructions say by themselves.
 	second     []bool // the second slot of a 64-bit load

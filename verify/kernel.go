@@ -26,6 +26,9 @@ func (v *verifier) typeName(object int32) string {
 
 // taskStruct is the type of what bpf_get_current_task_btf returns.
 func (v *verifier) taskStruct() (int32, *Error) {
+	if v.task != nil {
+		return v.kernelType(v.task), nil
+	}
 	if v.o.Types == nil {
 		return 0, v.fail(CodeUnsupported, "a pointer to task_struct can't be judged: no kernel types were given")
 	}
@@ -33,6 +36,7 @@ func (v *verifier) taskStruct() (int32, *Error) {
 	if err := v.o.Types.TypeByName("task_struct", &task); err != nil {
 		return 0, v.fail(CodeUnsupported, "the kernel's types have no task_struct")
 	}
+	v.task = task
 	return v.kernelType(task), nil
 }
 
@@ -56,8 +60,7 @@ func (v *verifier) loadKernel(p *reg, off, size int) (reg, *Error) {
 		if at != 0 || size != 8 {
 			return reg{}, v.fail(CodeKernelBounds, "a load of %s at offset %d of %s, in the middle of a pointer", amount(size), o, v.typeName(p.object))
 		}
-		switch target := btf.UnderlyingType(m.Target).(type) {
-		case *btf.Struct, *btf.Union:
+		if target := pointee(m.Target); target != nil {
 			return reg{kind: kernelPtr, object: v.kernelType(target), v: w64.Const(0)}, nil
 		}
 	case nil:
@@ -68,6 +71,34 @@ func (v *verifier) loadKernel(p *reg, off, size int) (reg, *Error) {
 		}
 	}
 	return numberReg(w64.Between(0, ^uint64(0)>>(64-8*size))), nil
+}
+
+// pointee is the structure or union that a member of type pointer to t points
+// to, nil if what is there can't be loaded from: it is something else, or lies
+// in user space or per CPU.
+func pointee(t btf.Type) btf.Type {
+	for range maxNesting {
+		switch m := t.(type) {
+		case *btf.TypeTag:
+			if m.Value == "user" || m.Value == "percpu" {
+				return nil
+			}
+			t = m.Type
+		case *btf.Const:
+			t = m.Type
+		case *btf.Volatile:
+			t = m.Type
+		case *btf.Restrict:
+			t = m.Type
+		case *btf.Typedef:
+			t = m.Type
+		case *btf.Struct, *btf.Union:
+			return m
+		default:
+			return nil
+		}
+	}
+	return nil
 }
 
 // maxNesting bounds how deep types are followed: BTF may be made by hand.

@@ -34,9 +34,19 @@ var (
 	timeLine      = regexp.MustCompile(`verification time (\d+) usec`)
 )
 
-// needBPF skips a test where bpf() is not permitted.
+// referenceKernel is the version whose verdicts ours are compared with.
+const referenceKernel = "6.18."
+
+// needBPF skips a test where bpf() is not permitted or the kernel is another.
 func needBPF(t testing.TB) {
 	t.Helper()
+	var name unix.Utsname
+	if err := unix.Uname(&name); err != nil {
+		t.Fatal(err)
+	}
+	if release := unix.ByteSliceToString(name.Release[:]); !strings.HasPrefix(release, referenceKernel) {
+		t.Skipf("the running kernel is %s; verdicts are compared with those of %sx", release, referenceKernel)
+	}
 	p := &image.Program{Type: ebpf.SocketFilter, License: "GPL", Insns: []image.Insn{{Op: 0xb7}, {Op: opExit}}}
 	if _, err := askKernel(&image.Image{}, p, 1); errors.Is(err, os.ErrPermission) || errors.Is(err, unix.ENOSYS) {
 		t.Skipf("bpf() is not permitted here: %v", err)

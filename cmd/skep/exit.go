@@ -8,6 +8,7 @@ import (
 
 	"github.com/skep-bpf/skep"
 	"github.com/skep-bpf/skep/attach"
+	"github.com/skep-bpf/skep/internal/kernel"
 	"github.com/skep-bpf/skep/verify"
 )
 
@@ -40,10 +41,10 @@ var exitKinds = []exitKind{
 	{Code: 103, Means: "the file has the wrong byte order", Is: []error{skep.ErrByteOrder}},
 	{Code: 104, Means: "the file has no program", Is: []error{skep.ErrNoProgram},
 		Hint: `put a function into a section, as in SEC("tracepoint/syscalls/sys_enter_read")`},
-	{Code: 105, Means: "a program's section says nothing that Skep can attach to", Is: []error{attach.ErrUnknownSection}},
+	{Code: 105, Means: "a program's section says nothing that Skep can attach to", Is: []error{attach.ErrUnknownSection, kernel.ErrUnknownSection}},
 	{Code: 106, Means: "the verifier rejected a program", Is: []error{errRejected}},
 	{Code: 107, Means: "the hook is not possible here", Is: []error{attach.ErrHookNotPossible}},
-	{Code: 108, Means: "ptrace or seccomp is not permitted", Is: []error{attach.ErrNotPermitted}},
+	{Code: 108, Means: "ptrace, seccomp or bpf() is not permitted", Is: []error{attach.ErrNotPermitted, kernel.ErrNotPermitted}},
 	{Code: 126, Means: "the command was found but can't be executed", Is: []error{attach.ErrNotExecutable}},
 	{Code: 127, Means: "the command was not found", Is: []error{attach.ErrCommandNotFound}},
 	{Code: 109, Means: "Skep can't do this, on this system or at all", Is: []error{attach.ErrNotSupported, ebpf.ErrNotSupported}},
@@ -52,7 +53,8 @@ var exitKinds = []exitKind{
 // kindOf finds the kind of an error.
 func kindOf(err error) exitKind {
 	var refused *verify.Error
-	if errors.As(err, &refused) {
+	var byKernel *ebpf.VerifierError
+	if errors.As(err, &refused) || errors.As(err, &byKernel) {
 		err = errors.Join(errRejected, err)
 	}
 	for _, k := range exitKinds {

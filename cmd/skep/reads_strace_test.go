@@ -68,12 +68,17 @@ type readsRow struct {
 // exit status.
 func runReads(t *testing.T, dir string, command ...string) ([]readsRow, int) {
 	t.Helper()
+	return runReadsOn(t, "user", dir, command...)
+}
+
+func runReadsOn(t *testing.T, engine, dir string, command ...string) ([]readsRow, int) {
+	t.Helper()
 	skep, err := binary()
 	if err != nil {
 		t.Fatal(err)
 	}
 	lines := filepath.Join(t.TempDir(), "reads.jsonl")
-	cmd := exec.Command(skep, append([]string{"run", "reads", "--json-file", lines, "--"}, command...)...)
+	cmd := exec.Command(skep, append([]string{"run", "--engine", engine, "reads", "--json-file", lines, "--"}, command...)...)
 	cmd.Dir = dir
 	out, err := cmd.CombinedOutput()
 	var exit *exec.ExitError

@@ -23,6 +23,7 @@ import (
 )
 
 type runCmd struct {
+	Engine        string            `enum:"user,kernel" default:"user" help:"Where programs run: in skep, or in the Linux kernel (${enum})."`
 	Interval      time.Duration     `placeholder:"DURATION" help:"Print the table every so often, too."`
 	JSONFile      string            `name:"json-file" placeholder:"FILE" help:"Write JSON lines to a file at the end, - for stdout."`
 	CommandStdout string            `placeholder:"FILE" help:"Send the command's standard output to a file."`
@@ -88,12 +89,9 @@ func (r *runCmd) Run() error {
 	}
 
 	w := &watch{run: r, cmd: cmd, text: &locked{w: os.Stderr}, lines: lines, tool: what.tool != nil}
-	options := []skep.LoadOption{skep.WithPrint(w.print)}
-	if r.Checked {
-		options = append(options, skep.WithChecks())
-	}
+	engine, options := r.engine(w)
 	ctx := context.Background()
-	coll, err := skep.Load(ctx, skep.User(), what.spec, options...)
+	coll, err := skep.Load(ctx, engine, what.spec, options...)
 	if err != nil {
 		return fmt.Errorf("%s: %w", r.Object, err)
 	}
@@ -138,6 +136,19 @@ func knownSections(spec *skep.CollectionSpec) error {
 		}
 	}
 	return nil
+}
+
+// engine is where programs run, with what they are told there. In the kernel
+// bpf_trace_printk goes to trace_pipe.
+func (r *runCmd) engine(w *watch) (skep.Engine, []skep.LoadOption) {
+	var options []skep.LoadOption
+	if r.Checked {
+		options = append(options, skep.WithChecks())
+	}
+	if r.Engine == "kernel" {
+		return skep.Kernel(), options
+	}
+	return skep.User(), append(options, skep.WithPrint(w.print))
 }
 
 // askForEvents sets the tool's constant before it is loaded.

@@ -115,7 +115,7 @@ func (w *watch) report(title string) {
 	if w.rings != nil {
 		w.rings.flush()
 		for _, r := range w.rings.all {
-			if n := r.reader.Dropped(); n > 0 {
+			if n, _ := r.reader.Dropped(); n > 0 {
 				w.say(fmt.Sprintf("%d records of %s were lost: its %s were full", n, r.name, view.Bytes(uint64(r.size))))
 			}
 		}

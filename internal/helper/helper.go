@@ -19,8 +19,20 @@ type Call struct {
 	// Buffer is scratch memory for helpers.
 	Buffer [4096]byte
 
-	ranges []owned         // of Maps, filled on first use
+	ranges []owned         // of Maps and inner, filled on first use
 	line   [printLine]byte // of trace_printk
+
+	// inner are the maps of maps' maps that the run has come by, by handle. They
+	// are kept reachable, and so their memory, while the run may use them.
+	inner map[uint64]maps.Map
+}
+
+// Begin is called before each run: it lets go of what the one before was given.
+func (c *Call) Begin() {
+	if len(c.inner) > 0 {
+		clear(c.inner)
+		c.ranges = nil
+	}
 }
 
 // Func is the body of a helper: the five argument registers in, R0 out.
@@ -33,13 +45,27 @@ const mapHandles = 0x00ff_0000_0000_0000
 // MapHandle is what a register holds that points to the program's map i.
 func MapHandle(i int) uint64 { return mapHandles + uint64(i)*8 }
 
-// Map is the map behind a handle, nil if it is none.
+// Map is the map behind a handle, nil if it is none: one of the program's, or one
+// that a look-up in a map of maps gave.
 func (c *Call) Map(handle uint64) maps.Map {
-	i := (handle - mapHandles) / 8
-	if i >= uint64(len(c.Maps)) {
+	if i := (handle - mapHandles) / 8; i < uint64(len(c.Maps)) {
+		return c.Maps[i]
+	}
+	if m := c.inner[handle]; m != nil {
+		return m
+	}
+	m := maps.ByHandle(handle)
+	if m == nil {
 		return nil
 	}
-	return c.Maps[i]
+	if c.inner == nil {
+		c.inner = make(map[uint64]maps.Map)
+	}
+	c.inner[handle] = m
+	if c.ranges != nil {
+		c.ranges = appendOwned(c.ranges, m)
+	}
+	return m
 }
 
 // bodies has every helper that there is a body for.

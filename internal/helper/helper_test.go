@@ -264,7 +264,15 @@ func TestProbe(t *testing.T) {
 func TestNoAllocation(t *testing.T) {
 	values := newMap(t, &ebpf.MapSpec{Type: ebpf.Hash, KeySize: 8, ValueSize: 8, MaxEntries: 10})
 	ring := newMap(t, &ebpf.MapSpec{Type: ebpf.RingBuf, MaxEntries: 4096})
-	c := newCall(t, 0, values, ring)
+	perCPU := newMap(t, &ebpf.MapSpec{Type: ebpf.PerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 10})
+	queue := newMap(t, &ebpf.MapSpec{Type: ebpf.Queue, ValueSize: 8, MaxEntries: 10})
+	events := newMap(t, &ebpf.MapSpec{Type: ebpf.PerfEventArray})
+	reader, err := events.(maps.Perf).OpenPerf(4096, maps.PerfOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	c := newCall(t, 0, values, ring, perCPU, queue, events)
 	page := make([]byte, 4096)
 	c.Runner.Env.Memory = user{page}
 	lines := 0
@@ -281,6 +289,11 @@ func TestNoAllocation(t *testing.T) {
 		call(asm.FnMapUpdateElem, MapHandle(0), stack, buf, 0, 0)
 		call(asm.FnMapLookupElem, MapHandle(0), stack, 0, 0, 0)
 		call(asm.FnMapDeleteElem, MapHandle(0), stack, 0, 0, 0)
+		call(asm.FnMapLookupPercpuElem, MapHandle(2), stack, 1, 0, 0)
+		call(asm.FnMapPushElem, MapHandle(3), buf, 0, 0, 0)
+		call(asm.FnMapPeekElem, MapHandle(3), buf, 0, 0, 0)
+		call(asm.FnMapPopElem, MapHandle(3), buf, 0, 0, 0)
+		call(asm.FnPerfEventOutput, 0, MapHandle(4), 1<<32-1, buf, 30)
 		for _, id := range []asm.BuiltinFunc{
 			asm.FnKtimeGetNs, asm.FnKtimeGetBootNs, asm.FnGetPrandomU32, asm.FnGetSmpProcessorId,
 			asm.FnGetCurrentPidTgid, asm.FnGetCurrentUidGid, asm.FnGetCurrentTask, asm.FnGetCurrentTaskBtf,

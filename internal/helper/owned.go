@@ -17,13 +17,21 @@ type owned struct {
 func (c *Call) owned() []owned {
 	if c.ranges == nil {
 		for _, m := range c.Maps {
-			ring, _ := m.(maps.Ring)
-			for _, r := range m.Ranges() {
-				c.ranges = append(c.ranges, owned{r, ring})
-			}
+			c.ranges = appendOwned(c.ranges, m)
+		}
+		for _, m := range c.inner {
+			c.ranges = appendOwned(c.ranges, m)
 		}
 	}
 	return c.ranges
+}
+
+func appendOwned(to []owned, m maps.Map) []owned {
+	ring, _ := m.(maps.Ring)
+	for _, r := range m.Ranges() {
+		to = append(to, owned{r, ring})
+	}
+	return to
 }
 
 // owns reports whether the n bytes at addr are the program's own.

@@ -37,12 +37,40 @@ type base struct {
 
 	closed atomic.Bool
 	frozen atomic.Bool
+
+	id      uint32       // in made
+	holders atomic.Int32 // maps of maps that it is in, and -1 when it is closed
 }
 
 func (b *base) Spec() *ebpf.MapSpec { return b.spec }
+func (b *base) shared() *base       { return b }
 
 func (b *base) Close() error {
-	if b.closed.Swap(true) || b.region == nil {
+	if b.closed.Swap(true) {
+		return nil
+	}
+	return b.drop()
+}
+
+// hold keeps the map's memory until drop, unless it is gone.
+func (b *base) hold() bool {
+	for {
+		n := b.holders.Load()
+		if n < 0 {
+			return false
+		}
+		if b.holders.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+func (b *base) drop() error {
+	if b.holders.Add(-1) >= 0 {
+		return nil
+	}
+	made.remove(b.id)
+	if b.region == nil {
 		return nil
 	}
 	return b.region.Close()

@@ -14,7 +14,11 @@ import (
 // as cilium/ebpf does with a map of the kernel.
 func fill(m Map, cpus int) error {
 	spec := m.Spec()
-	for _, kv := range spec.Contents {
+	contents := spec.Contents
+	if HoldsMaps(spec.Type) || spec.Type == ebpf.ProgramArray {
+		contents = nil // names, which mean something to the caller only
+	}
+	for _, kv := range contents {
 		key, err := encode(kv.Key, int(spec.KeySize))
 		if err != nil {
 			return fmt.Errorf("initial contents: key %v: %w", kv.Key, err)

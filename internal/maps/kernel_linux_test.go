@@ -51,13 +51,16 @@ func bpf(cmd int, attr unsafe.Pointer, size uintptr) (int, error) {
 	return int(fd), nil
 }
 
-func newKernelMap(spec *ebpf.MapSpec) (*kernelMap, error) {
+func newKernelMap(spec *ebpf.MapSpec) (*kernelMap, error) { return newKernelMapOf(spec, 0) }
+
+// newKernelMapOf is newKernelMap of a map of maps, with a pattern for those.
+func newKernelMapOf(spec *ebpf.MapSpec, inner int) (*kernelMap, error) {
 	attr := struct {
 		typ, key, value, entries, flags, inner, numa uint32
 		_                                            [36]byte // from map_name to btf_vmlinux_value_type_id
 		extra                                        uint64
 	}{
-		typ: uint32(spec.Type), key: spec.KeySize, value: spec.ValueSize, entries: spec.MaxEntries, flags: spec.Flags, numa: spec.NumaNode, extra: spec.MapExtra,
+		typ: uint32(spec.Type), key: spec.KeySize, value: spec.ValueSize, entries: spec.MaxEntries, flags: spec.Flags, inner: uint32(inner), numa: spec.NumaNode, extra: spec.MapExtra,
 	}
 	fd, err := bpf(cmdCreate, unsafe.Pointer(&attr), unsafe.Sizeof(attr))
 	if err != nil {
@@ -131,10 +134,16 @@ func TestNewLikeKernel(t *testing.T) {
 	// BPF_F_NO_COMMON_LRU, BPF_F_NUMA_NODE and flags that other types have are
 	// among the bits.
 	flags := []uint32{0, 0, 0, 0, 1, 2, 4, 8, 16, 8 | 16, 32, 64, 64 | 1, 128, 256, 128 | 256, 8 | 128, 512, 1024, 1024 | 128, 2048, 4096, 8192, 1 << 17, 1 << 20, 1 << 31}
-	types := []ebpf.MapType{ebpf.PerfEventArray, ebpf.Queue, ebpf.Stack, ebpf.BloomFilter, ebpf.LPMTrie, ebpf.Array, ebpf.Hash, ebpf.PerCPUArray, ebpf.RingBuf, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.LRUCPUHash}
+	types := []ebpf.MapType{ebpf.ProgramArray, ebpf.ArrayOfMaps, ebpf.HashOfMaps, ebpf.PerfEventArray, ebpf.Queue, ebpf.Stack, ebpf.BloomFilter, ebpf.LPMTrie, ebpf.Array, ebpf.Hash, ebpf.PerCPUArray, ebpf.RingBuf, ebpf.LRUHash, ebpf.PerCPUHash, ebpf.LRUCPUHash}
+	pattern := &ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 3}
+	kernelPattern, err := newKernelMap(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer kernelPattern.Close()
 	made := map[ebpf.MapType]int{}
 	refused := map[ebpf.MapType]int{}
-	for range 7000 {
+	for range 8000 {
 		spec := &ebpf.MapSpec{
 			Type:       types[r.IntN(len(types))],
 			KeySize:    sizes[r.IntN(len(sizes))],
@@ -160,16 +169,17 @@ func TestNewLikeKernel(t *testing.T) {
 		}
 		// What is large takes the kernel's time and memory, and then it is the
 		// machine's affair.
-		if spec.Type == ebpf.PerfEventArray {
+		if slices.Contains([]ebpf.MapType{ebpf.PerfEventArray, ebpf.ProgramArray, ebpf.ArrayOfMaps, ebpf.HashOfMaps}, spec.Type) {
 			if r.IntN(3) > 0 {
 				spec.ValueSize = 4
 			}
+			spec.InnerMap = pattern
 			spec = complete(spec, ebpf.MustPossibleCPU())
 		}
 		if uint64(spec.MaxEntries)*(uint64(spec.KeySize)+uint64(spec.ValueSize)) > 1<<20 {
 			spec.MaxEntries = 1
 		}
-		k, errKernel := newKernelMap(spec)
+		k, errKernel := newKernelMapOf(spec, map[bool]int{true: kernelPattern.fd}[HoldsMaps(spec.Type)])
 		if errKernel == nil {
 			k.Close()
 			made[spec.Type]++

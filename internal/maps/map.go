@@ -47,6 +47,8 @@ type Map interface {
 	NextKey(key, next []byte) error
 	// Freeze ends all writing from Go (BPF_MAP_FREEZE).
 	Freeze() error
+
+	shared() *base
 }
 
 // Direct is a map whose values programs may address by the map's value pointer
@@ -102,6 +104,16 @@ type Perf interface {
 	OpenPerf(bytes int, options PerfOptions) (*PerfReader, error)
 }
 
+// ProgArray is a prog array as tail calls see it.
+type ProgArray interface {
+	Map
+	// Program is the program at an index, nil if there is none.
+	Program(index uint32) Program
+	// Own says that programs of a type use the map, before they run. It is false if
+	// it has programs of another type.
+	Own(TailType) bool
+}
+
 // types has the constructor of each map type that there is.
 var types = map[ebpf.MapType]func(spec *ebpf.MapSpec, cpus int) (Map, error){
 	ebpf.Array:          newArray,
@@ -116,6 +128,9 @@ var types = map[ebpf.MapType]func(spec *ebpf.MapSpec, cpus int) (Map, error){
 	ebpf.Stack:          newQueue,
 	ebpf.BloomFilter:    newBloom,
 	ebpf.PerfEventArray: newPerfArray,
+	ebpf.ProgramArray:   newProgArray,
+	ebpf.ArrayOfMaps:    newArrayOfMaps,
+	ebpf.HashOfMaps:     newHashOfMaps,
 }
 
 // PerCPU reports whether a map of that type has a value for each CPU.
@@ -140,6 +155,9 @@ func ValueBytes(spec *ebpf.MapSpec, cpus int) int {
 // does it.
 func complete(spec *ebpf.MapSpec, cpus int) *ebpf.MapSpec {
 	spec = spec.Copy()
+	if HoldsMaps(spec.Type) && spec.ValueSize == 0 {
+		spec.ValueSize = 4
+	}
 	if spec.Type == ebpf.PerfEventArray {
 		if spec.KeySize == 0 {
 			spec.KeySize = 4
@@ -154,7 +172,8 @@ func complete(spec *ebpf.MapSpec, cpus int) *ebpf.MapSpec {
 	return spec
 }
 
-// New makes the map of a spec, its initial contents filled in. cpus is the
+// New makes the map of a spec, its initial contents filled in, but for those of
+// maps of maps and prog arrays, which are names: the caller puts them in. cpus is the
 // number of possible CPUs. A spec that the kernel would refuse gives its errno
 // wrapped; a type that is not there yet gives ebpf.ErrNotSupported. Errors leave
 // it to the caller to name the map.
@@ -174,6 +193,10 @@ func New(spec *ebpf.MapSpec, cpus int) (Map, error) {
 	}
 	m, err := make(complete(spec, cpus), cpus)
 	if err != nil {
+		return nil, err
+	}
+	if m.shared().id, err = made.add(&m); err != nil {
+		m.Close()
 		return nil, err
 	}
 	if err := fill(m, cpus); err != nil {

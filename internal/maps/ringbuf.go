@@ -105,7 +105,7 @@ func (r *ring) Close() error {
 		return nil
 	}
 	close(r.done)
-	return r.region.Close()
+	return r.drop()
 }
 
 // A ring buffer has no elements.
