@@ -8,13 +8,14 @@
 //	hooked-both  the same at entry and exit: two stops
 //	unhooked     programs are attached to another call
 //
-// base_ns is the same call without a tracer. In these rows target and tracer
-// share one CPU, so that they show what a stop costs and not what it takes to
-// wake an idle CPU, which differs by a factor of 20 between machines. The rows
-// hooked-apart and hooked-both-apart leave both to the scheduler.
+// base_ns is the same call without a tracer. The row command compares `skep run
+// reads` with strace on the same command, a shell that starts short ones; base_ns
+// is strace's time.
 //
-// The row command compares `skep run reads` with strace on the same command, a
-// shell that starts short ones; base_ns is strace's time.
+// In these rows target and tracer share one CPU, so that they show what a stop
+// costs and not what it takes to wake an idle CPU, which differs by a factor of 20
+// between machines and with their load. The same rows with -apart leave both to
+// the scheduler.
 package hooks
 
 import (
@@ -86,12 +87,17 @@ var (
 
 // run is Run with the binary of skep, which a test has to build.
 func run(ctx context.Context, skep string, rounds, commandRounds int, report func(Row)) error {
-	err := onOneCPU(func() error { return compare(ctx, all, rounds, report) })
+	err := onOneCPU(func() error {
+		if err := compare(ctx, all, rounds, report); err != nil {
+			return err
+		}
+		return command(ctx, "command", skep, commandRounds, report)
+	})
 	if err == nil {
 		err = compare(ctx, apart, rounds, report)
 	}
 	if err == nil {
-		err = command(ctx, skep, commandRounds, report)
+		err = command(ctx, "command-apart", skep, commandRounds, report)
 	}
 	if err != nil {
 		return fmt.Errorf("bench hooks: %w", err)
@@ -188,10 +194,10 @@ func (s *series) time(ctx context.Context) (time.Duration, error) {
 const script = `i=0; while [ $i -lt 1000 ]; do cat /proc/self/status /etc/passwd >/dev/null; i=$((i+1)); done`
 
 // command times `skep run reads` and strace on the same command.
-func command(ctx context.Context, skep string, rounds int, report func(Row)) error {
+func command(ctx context.Context, name, skep string, rounds int, report func(Row)) error {
 	strace, err := exec.LookPath("strace")
 	if err != nil {
-		report(Row{Name: "command", Skipped: "there is no strace to compare with"})
+		report(Row{Name: name, Skipped: "there is no strace to compare with"})
 		return nil
 	}
 	dir, err := os.MkdirTemp("", "skep-bench")
@@ -220,6 +226,6 @@ func command(ctx context.Context, skep string, rounds int, report func(Row)) err
 			ns[i] = append(ns[i], float64(took.Nanoseconds()))
 		}
 	}
-	report(row("command", median(ns[0]), median(ns[1])))
+	report(row(name, median(ns[0]), median(ns[1])))
 	return nil
 }
