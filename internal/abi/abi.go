@@ -25,6 +25,7 @@ const (
 	ArgMem                      // memory, read; its size is the next ArgSize
 	ArgMemOrNull                // the same or NULL
 	ArgMemOut                   // memory, written; it need not be initialised
+	ArgMemOutOrNull             // the same or NULL
 	ArgSize                     // the size of the memory argument before it, not 0
 	ArgSizeOrZero               // the same, 0 allowed
 	ArgAllocSize                // a known constant: the size of what is returned

@@ -33,7 +33,7 @@ func TestHelperRows(t *testing.T) {
 			}
 			if a == ArgSize || a == ArgSizeOrZero {
 				switch prev := h.Args[max(n-1, 0)]; prev {
-				case ArgMem, ArgMemOrNull, ArgMemOut, ArgUnsupported:
+				case ArgMem, ArgMemOrNull, ArgMemOut, ArgMemOutOrNull, ArgUnsupported:
 				default:
 					t.Errorf("%s: argument %d is a size without memory before it", h.Name, n+1)
 				}

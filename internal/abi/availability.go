@@ -20,6 +20,14 @@ func (s helperSet) with(more ...asm.BuiltinFunc) helperSet {
 	return s
 }
 
+// sleeping are the helpers that may wait for something: only sleepable programs
+// may call them.
+var sleeping = helperSet{}.with(asm.FnCopyFromUser, asm.FnCopyFromUserTask, asm.FnImaInodeHash, asm.FnImaFileHash)
+
+// HelperSleeps reports whether only sleepable programs (BPF_F_SLEEPABLE) may call
+// a helper.
+func HelperSleeps(id asm.BuiltinFunc) bool { return sleeping.has(id) }
+
 // Helpers that many program types share.
 var (
 	// baseHelpers are open to every program type that can be probed.

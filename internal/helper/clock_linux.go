@@ -31,6 +31,19 @@ func monotonic() uint64 { return startedNs() + uint64(time.Since(started)) }
 // suspend.
 func boot() uint64 { return clock(unix.CLOCK_BOOTTIME) }
 
+// coarse and tai are system calls, too.
+func coarse() uint64 { return clock(unix.CLOCK_MONOTONIC_COARSE) }
+func tai() uint64    { return clock(unix.CLOCK_TAI) }
+
+// ticksPerSecond is the kernel's CONFIG_HZ: the coarse clock moves with the ticks.
+var ticksPerSecond = sync.OnceValue(func() uint64 {
+	var t unix.Timespec
+	if err := unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &t); err != nil || t.Nano() <= 0 {
+		return 100
+	}
+	return 1e9 / uint64(t.Nano())
+})
+
 func clock(id int32) uint64 {
 	var t unix.Timespec
 	if err := unix.ClockGettime(id, &t); err != nil {

@@ -19,8 +19,9 @@ type Call struct {
 	// Buffer is scratch memory for helpers.
 	Buffer [4096]byte
 
-	ranges []owned         // of Maps and inner, filled on first use
-	line   [printLine]byte // of trace_printk
+	ranges []owned           // of Maps and inner, filled on first use
+	line   [printLine]byte   // of trace_printk
+	args   [printArgs]uint64 // of a format
 
 	// inner are the maps of maps' maps that the run has come by, by handle. They
 	// are kept reachable, and so their memory, while the run may use them.
@@ -81,14 +82,20 @@ var bodies = map[asm.BuiltinFunc]Func{
 
 	asm.FnKtimeGetNs:        ktimeGetNs,
 	asm.FnKtimeGetBootNs:    ktimeGetBootNs,
+	asm.FnKtimeGetCoarseNs:  ktimeGetCoarseNs,
+	asm.FnKtimeGetTaiNs:     ktimeGetTaiNs,
+	asm.FnJiffies64:         jiffies64,
+	asm.FnGetNumaNodeId:     getNumaNodeID,
 	asm.FnGetPrandomU32:     getPrandomU32,
 	asm.FnGetSmpProcessorId: getSmpProcessorID,
 
-	asm.FnGetCurrentPidTgid: getCurrentPidTgid,
-	asm.FnGetCurrentUidGid:  getCurrentUidGid,
-	asm.FnGetCurrentComm:    getCurrentComm,
-	asm.FnGetCurrentTask:    getCurrentTask,
-	asm.FnGetCurrentTaskBtf: getCurrentTask,
+	asm.FnGetCurrentPidTgid:      getCurrentPidTgid,
+	asm.FnGetCurrentUidGid:       getCurrentUidGid,
+	asm.FnGetCurrentComm:         getCurrentComm,
+	asm.FnGetCurrentTask:         getCurrentTask,
+	asm.FnGetCurrentCgroupId:     getCurrentCgroupID,
+	asm.FnCurrentTaskUnderCgroup: currentTaskUnderCgroup,
+	asm.FnGetCurrentTaskBtf:      getCurrentTask,
 
 	asm.FnProbeRead:          probeRead,
 	asm.FnProbeReadStr:       probeReadStr,
@@ -96,6 +103,7 @@ var bodies = map[asm.BuiltinFunc]Func{
 	asm.FnProbeReadUserStr:   probeReadUserStr,
 	asm.FnProbeReadKernel:    probeReadKernel,
 	asm.FnProbeReadKernelStr: probeReadKernelStr,
+	asm.FnCopyFromUser:       copyFromUser,
 
 	asm.FnRingbufOutput:  ringbufOutput,
 	asm.FnRingbufReserve: ringbufReserve,
@@ -103,7 +111,14 @@ var bodies = map[asm.BuiltinFunc]Func{
 	asm.FnRingbufDiscard: ringbufDiscard,
 	asm.FnRingbufQuery:   ringbufQuery,
 
-	asm.FnTracePrintk: tracePrintk,
+	asm.FnTracePrintk:  tracePrintk,
+	asm.FnTraceVprintk: traceVprintk,
+	asm.FnSnprintf:     snprintf,
+
+	asm.FnStrtol:   strtol,
+	asm.FnStrtoul:  strtoul,
+	asm.FnStrncmp:  strncmp,
+	asm.FnCsumDiff: csumDiff,
 }
 
 // For is the body of a helper, nil if it has none.

@@ -272,7 +272,11 @@ func TestNoAllocation(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer reader.Close()
-	c := newCall(t, 0, values, ring, perCPU, queue, events)
+	text := newMap(t, &ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 32, MaxEntries: 1})
+	constants, _ := text.(maps.Direct).ValueAddr(0)
+	copy(mem.Slice(constants, 32), "pid %d %5s %pI4 ")
+	cgroups := newMap(t, &ebpf.MapSpec{Type: ebpf.CGroupArray, KeySize: 4, ValueSize: 4, MaxEntries: 1})
+	c := newCall(t, 0, values, ring, perCPU, queue, events, text, cgroups)
 	page := make([]byte, 4096)
 	c.Runner.Env.Memory = user{page}
 	lines := 0
@@ -280,6 +284,7 @@ func TestNoAllocation(t *testing.T) {
 	stack, buf := c.Runner.Stack.Addr, c.Runner.Context.Addr
 	format := "pid %d %5s %pI4 \x00"
 	copy(mem.Slice(buf+100, len(format)), format)
+	copy(mem.Slice(buf+300, 3), "-12")
 	called := map[asm.BuiltinFunc]bool{}
 	call := func(id asm.BuiltinFunc, r1, r2, r3, r4, r5 uint64) uint64 {
 		called[id] = true
@@ -297,13 +302,14 @@ func TestNoAllocation(t *testing.T) {
 		for _, id := range []asm.BuiltinFunc{
 			asm.FnKtimeGetNs, asm.FnKtimeGetBootNs, asm.FnGetPrandomU32, asm.FnGetSmpProcessorId,
 			asm.FnGetCurrentPidTgid, asm.FnGetCurrentUidGid, asm.FnGetCurrentTask, asm.FnGetCurrentTaskBtf,
+			asm.FnGetCurrentCgroupId, asm.FnKtimeGetCoarseNs, asm.FnKtimeGetTaiNs, asm.FnJiffies64, asm.FnGetNumaNodeId,
 		} {
 			call(id, 0, 0, 0, 0, 0)
 		}
 		call(asm.FnGetCurrentComm, buf, 16, 0, 0, 0)
 		for _, id := range []asm.BuiltinFunc{
 			asm.FnProbeRead, asm.FnProbeReadStr, asm.FnProbeReadUser, asm.FnProbeReadUserStr,
-			asm.FnProbeReadKernel, asm.FnProbeReadKernelStr,
+			asm.FnProbeReadKernel, asm.FnProbeReadKernelStr, asm.FnCopyFromUser,
 		} {
 			call(id, buf, 16, 0x10000, 0, 0)
 			call(id, buf, 16, stack, 0, 0)
@@ -313,6 +319,13 @@ func TestNoAllocation(t *testing.T) {
 		call(asm.FnRingbufOutput, MapHandle(1), buf, 8, 0, 0)
 		call(asm.FnRingbufQuery, MapHandle(1), 0, 0, 0, 0)
 		call(asm.FnTracePrintk, buf+100, uint64(len(format)), 1, stack, stack)
+		call(asm.FnTraceVprintk, buf+100, uint64(len(format)), stack, 24, 0)
+		call(asm.FnSnprintf, buf+200, 50, constants, stack, 24)
+		call(asm.FnStrncmp, buf+100, uint64(len(format)), constants, 0, 0)
+		call(asm.FnCurrentTaskUnderCgroup, MapHandle(6), 0, 0, 0, 0)
+		call(asm.FnStrtol, buf+300, 3, 0, stack+64, 0)
+		call(asm.FnStrtoul, buf+300, 3, 16, stack+64, 0)
+		call(asm.FnCsumDiff, buf, 40, buf+100, 8, 1)
 	})
 	if n != 0 {
 		t.Errorf("%v allocations", n)

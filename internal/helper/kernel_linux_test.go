@@ -52,6 +52,7 @@ type sides struct {
 	ours   []maps.Map
 	call   *Call
 	start  uint64 // address of our memory
+	typ    ebpf.ProgramType
 }
 
 // The indices of specs.
@@ -91,7 +92,7 @@ func specs() []*ebpf.MapSpec {
 func newSides(t *testing.T) *sides {
 	t.Helper()
 	skipWithoutBPF(t)
-	s := &sides{}
+	s := &sides{typ: ebpf.RawTracepoint}
 	cpus := ebpf.MustPossibleCPU()
 	for _, spec := range specs() {
 		k, err := ebpf.NewMap(spec)
@@ -199,15 +200,23 @@ func (s *sides) runKernel(t *testing.T, id asm.BuiltinFunc, memory []byte, args 
 // which goes through the last 8 bytes of the memory.
 func (s *sides) runProgram(t *testing.T, insns asm.Instructions, memory int) (r0 uint64) {
 	t.Helper()
-	p, err := ebpf.NewProgram(&ebpf.ProgramSpec{
-		Type: ebpf.RawTracepoint, License: "GPL",
+	spec := &ebpf.ProgramSpec{
+		Type: s.typ, License: "GPL",
 		Instructions: append(insns[:len(insns):len(insns)],
 			asm.LoadMapValue(asm.R1, s.kernel[memoryMap].FD(), uint32(memory-8)),
 			asm.StoreMem(asm.R1, 0, asm.R0, asm.DWord),
 			asm.Mov.Imm(asm.R0, 0),
 			asm.Return(),
 		),
-	})
+	}
+	options := &ebpf.RunOptions{}
+	switch s.typ {
+	case ebpf.Syscall:
+		spec.Flags = unix.BPF_F_SLEEPABLE
+	case ebpf.SchedCLS:
+		options.Data = make([]byte, 64)
+	}
+	p, err := ebpf.NewProgram(spec)
 	if err != nil {
 		var verifier *ebpf.VerifierError
 		if errors.As(err, &verifier) {
@@ -216,7 +225,7 @@ func (s *sides) runProgram(t *testing.T, insns asm.Instructions, memory int) (r0
 		t.Fatal(err)
 	}
 	defer p.Close()
-	if _, err := p.Run(&ebpf.RunOptions{}); err != nil {
+	if _, err := p.Run(options); err != nil {
 		t.Fatal(err)
 	}
 	value := make([]byte, memory)

@@ -214,3 +214,103 @@ type noPerfEvents struct{ err error }
 func (e noPerfEvents) Error() string {
 	return fmt.Sprintf("perf events can't be opened here: %v", e.err)
 }
+
+// TestMapInMapLikeKernel looks up through maps of maps, changes an inner map by its
+// handle, and looks up keys of the outer map that have none.
+func TestMapInMapLikeKernel(t *testing.T) {
+	s := newSides(t)
+	memory := make([]byte, memory)
+	pattern := &ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 4}
+	for _, typ := range []ebpf.MapType{ebpf.ArrayOfMaps, ebpf.HashOfMaps} {
+		spec := &ebpf.MapSpec{Type: typ, KeySize: 4, ValueSize: 4, MaxEntries: 2, InnerMap: pattern}
+		outer, err := ebpf.NewMap(spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer outer.Close()
+		inner, err := ebpf.NewMap(pattern)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer inner.Close()
+		if err := outer.Put(uint32(1), inner); err != nil {
+			t.Fatal(err)
+		}
+		ours, oursInner := newMap(t, spec), newMap(t, pattern)
+		if err := ours.Update([]byte{1, 0, 0, 0}, binary.NativeEndian.AppendUint32(nil, maps.ID(oursInner)), 0); err != nil {
+			t.Fatal(err)
+		}
+		c := newCall(t, s.call.Runner.CPU, append(s.ours[:len(s.ours):len(s.ours)], ours)...)
+		outerHandle := MapHandle(len(s.ours))
+		for step := range uint32(12) {
+			binary.NativeEndian.PutUint32(memory, step%3)   // of the outer map
+			binary.NativeEndian.PutUint32(memory[8:], step) // of the inner map
+			binary.NativeEndian.PutUint64(memory[16:], uint64(step)+100)
+			if err := s.kernel[memoryMap].Put(uint32(0), memory); err != nil {
+				t.Fatal(err)
+			}
+			value := func(r asm.Register, at uint32) asm.Instruction {
+				return asm.LoadMapValue(r, s.kernel[memoryMap].FD(), at)
+			}
+			want := s.runProgram(t, asm.Instructions{
+				asm.LoadMapPtr(asm.R1, outer.FD()),
+				value(asm.R2, 0),
+				asm.FnMapLookupElem.Call(),
+				asm.JNE.Imm(asm.R0, 0, "inner"),
+				asm.LoadImm(asm.R0, -1, asm.DWord),
+				asm.Ja.Label("done"),
+				asm.Mov.Reg(asm.R6, asm.R0).WithSymbol("inner"),
+				asm.Mov.Reg(asm.R1, asm.R0),
+				value(asm.R2, 8),
+				value(asm.R3, 16),
+				asm.Mov.Imm(asm.R4, 0),
+				asm.FnMapUpdateElem.Call(),
+				asm.Mov.Reg(asm.R7, asm.R0),
+				asm.Mov.Reg(asm.R1, asm.R6),
+				value(asm.R2, 8),
+				asm.FnMapLookupElem.Call(),
+				asm.JEq.Imm(asm.R0, 0, "done"),
+				asm.LoadMem(asm.R0, asm.R0, 0, asm.DWord),
+				asm.Add.Reg(asm.R0, asm.R7),
+				asm.Mov.Reg(asm.R0, asm.R0).WithSymbol("done"),
+			}, len(memory))
+
+			copy(mem.Slice(s.start, len(memory)), memory)
+			c.Begin()
+			got := ^uint64(0)
+			if m := For(asm.FnMapLookupElem)(c, outerHandle, s.start, 0, 0, 0); m != 0 {
+				updated := For(asm.FnMapUpdateElem)(c, m, s.start+8, s.start+16, 0, 0)
+				got = 0
+				if v := For(asm.FnMapLookupElem)(c, m, s.start+8, 0, 0, 0); v != 0 {
+					got = *mem.At[uint64](v) + updated
+					if !c.owns(v, 8) {
+						t.Errorf("%s: the value of the inner map is not the program's", typ)
+					}
+				}
+			}
+			if got != want {
+				t.Errorf("%s: step %d: %d here, %d in the kernel", typ, step, int64(got), int64(want))
+			}
+		}
+		// A handle that is kept after its map is gone leads nowhere in the next run.
+		h := For(asm.FnMapLookupElem)(c, outerHandle, outerKey(s, 1), 0, 0, 0)
+		if c.Map(h) != oursInner {
+			t.Fatalf("%s: the handle %#x does not lead to the inner map", typ, h)
+		}
+		ours.Close()
+		oursInner.Close()
+		if c.Map(h) == nil {
+			t.Errorf("%s: the inner map is gone while a run may use it", typ)
+		}
+		c.Begin()
+		if c.Map(h) != nil {
+			t.Errorf("%s: the inner map is there in the next run", typ)
+		}
+	}
+}
+
+// outerKey puts a key where a program has it.
+func outerKey(s *sides, key uint32) uint64 {
+	*mem.At[uint32](s.start) = key
+	return s.start
+}

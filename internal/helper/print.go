@@ -2,14 +2,16 @@ package helper
 
 import (
 	"bytes"
+	"encoding/binary"
 	"strconv"
 
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
 const (
-	// printArgs is how many arguments bpf_trace_printk has after the format.
-	printArgs = 3
+	// printArgs is how many arguments a format can have (MAX_BPRINTF_VARARGS);
+	// bpf_trace_printk takes three, in registers.
+	printArgs = 12
 	// printLine is the longest line (MAX_BPRINTF_BUF in include/linux/bpf.h).
 	printLine = 1024
 	// maxWidth is the widest field (FIELD_WIDTH_MAX in lib/vsprintf.c).
@@ -22,12 +24,39 @@ const (
 // tracePrintk is bpf_trace_printk: it gives the length of the line, or -EINVAL
 // for a format that is not allowed.
 func tracePrintk(c *Call, format, size, r3, r4, r5 uint64) uint64 {
+	c.args = [printArgs]uint64{r3, r4, r5}
+	return c.trace(format, size, 3)
+}
+
+// traceVprintk takes its arguments from memory.
+func traceVprintk(c *Call, format, size, args, argsSize, _ uint64) uint64 {
+	n, errno := c.loadArgs(args, argsSize)
+	if errno != 0 {
+		return errno.R0()
+	}
+	return c.trace(format, size, n)
+}
+
+// loadArgs copies arguments of 8 bytes each from memory.
+func (c *Call) loadArgs(args, size uint64) (n int, errno mem.Errno) {
+	size = uint64(uint32(size))
+	if size%8 != 0 || size > printArgs*8 || size > 0 && args == 0 {
+		return 0, mem.EINVAL
+	}
+	n = int(size / 8)
+	for i := range n {
+		c.args[i] = binary.NativeEndian.Uint64(mem.Slice(args+uint64(i)*8, 8))
+	}
+	return n, 0
+}
+
+func (c *Call) trace(format, size uint64, args int) uint64 {
 	f := mem.Slice(format, int(uint32(size)))
 	end := bytes.IndexByte(f, 0)
 	if end < 0 {
 		return mem.EINVAL.R0()
 	}
-	p := printer{call: c, args: [printArgs]uint64{r3, r4, r5}, left: printCopies, out: c.line[:0]}
+	p := printer{call: c, args: c.args[:args], left: printCopies, out: c.line[:0]}
 	if errno := p.print(f[:end]); errno != 0 {
 		return errno.R0()
 	}
@@ -38,11 +67,36 @@ func tracePrintk(c *Call, format, size, r3, r4, r5 uint64) uint64 {
 	return uint64(p.length)
 }
 
+// snprintf is bpf_snprintf: it gives the length of the whole text with its NUL,
+// of which str gets what there is room for. (The kernel leaves conversions like
+// %pI4 out of the length that come when str is full.)
+func snprintf(c *Call, str, size, format, args, argsSize uint64) uint64 {
+	n, errno := c.loadArgs(args, argsSize)
+	if errno != 0 {
+		return errno.R0()
+	}
+	f := c.constant(format)
+	// Nothing is written unless all of the format is right.
+	p := printer{call: c, args: c.args[:n], left: printCopies}
+	if errno := p.print(f); errno != 0 {
+		return errno.R0()
+	}
+	out := mem.Slice(str, int(uint32(size)))
+	if len(out) > 0 {
+		p = printer{call: c, args: c.args[:n], left: printCopies, out: out[: 0 : len(out)-1]}
+		if errno := p.print(f); errno != 0 {
+			return errno.R0() // memory has changed meanwhile
+		}
+		out[len(p.out)] = 0
+	}
+	return uint64(p.length) + 1
+}
+
 // A printer formats one line after Linux's printk formats, as far as BPF
 // programs may use them (bpf_bprintf_prepare in kernel/bpf/helpers.c).
 type printer struct {
 	call   *Call
-	args   [printArgs]uint64
+	args   []uint64
 	used   int    // arguments
 	left   int    // of printCopies
 	out    []byte // the line, up to its capacity
@@ -82,7 +136,7 @@ func (p *printer) print(f []byte) mem.Errno {
 // convert prints one argument by the conversion at the start of f and gives the
 // conversion's length.
 func (p *printer) convert(f []byte) (int, mem.Errno) {
-	if p.used == printArgs {
+	if p.used == len(p.args) {
 		return 0, mem.EINVAL
 	}
 	arg := p.args[p.used]

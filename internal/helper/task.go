@@ -32,3 +32,11 @@ func getCurrentTask(c *Call, _, _, _, _, _ uint64) uint64 {
 }
 
 func getSmpProcessorID(c *Call, _, _, _, _, _ uint64) uint64 { return uint64(c.Runner.CPU) }
+
+// getNumaNodeID is the node of the CPU that has the runner's number.
+func getNumaNodeID(c *Call, _, _, _, _, _ uint64) uint64 {
+	if of := nodes(); c.Runner.CPU < len(of) {
+		return of[c.Runner.CPU]
+	}
+	return 0
+}

@@ -114,6 +114,14 @@ type ProgArray interface {
 	Own(TailType) bool
 }
 
+// CgroupArray is a cgroup array as helpers see it.
+type CgroupArray interface {
+	Map
+	// Cgroup is the id of the cgroup at an index: E2BIG behind the end, EAGAIN if
+	// there is none.
+	Cgroup(index uint32) (id uint64, errno mem.Errno)
+}
+
 // types has the constructor of each map type that there is.
 var types = map[ebpf.MapType]func(spec *ebpf.MapSpec, cpus int) (Map, error){
 	ebpf.Array:          newArray,
@@ -130,6 +138,7 @@ var types = map[ebpf.MapType]func(spec *ebpf.MapSpec, cpus int) (Map, error){
 	ebpf.PerfEventArray: newPerfArray,
 	ebpf.ProgramArray:   newProgArray,
 	ebpf.ArrayOfMaps:    newArrayOfMaps,
+	ebpf.CGroupArray:    newCgroupArray,
 	ebpf.HashOfMaps:     newHashOfMaps,
 }
 

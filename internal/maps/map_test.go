@@ -30,6 +30,7 @@ func testSpecs() []*ebpf.MapSpec {
 		{Name: "stack", Type: ebpf.Stack, ValueSize: 12, MaxEntries: 3},
 		{Name: "bloom", Type: ebpf.BloomFilter, ValueSize: 12, MaxEntries: 3},
 		{Name: "perf", Type: ebpf.PerfEventArray, KeySize: 4, ValueSize: 4, MaxEntries: 2},
+		{Name: "cgroups", Type: ebpf.CGroupArray, KeySize: 4, ValueSize: 4, MaxEntries: 3},
 		{Name: "progs", Type: ebpf.ProgramArray, KeySize: 4, ValueSize: 4, MaxEntries: 3},
 		{Name: "array_of_maps", Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, InnerMap: &ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 3}},
 		{Name: "hash_of_maps", Type: ebpf.HashOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, InnerMap: &ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 3}},
@@ -236,7 +237,7 @@ func testPerCPU(t *testing.T, typ ebpf.MapType) {
 // hasValues reports whether programs work on values in the map's memory.
 func hasValues(m Map) bool {
 	switch m.(type) {
-	case Queue, Perf, ProgArray, *arrayOfMaps, *hashOfMaps:
+	case Queue, Perf, ProgArray, CgroupArray, *arrayOfMaps, *hashOfMaps:
 		return false
 	}
 	return true
@@ -366,7 +367,7 @@ func TestNoAllocation(t *testing.T) {
 				q.PeekElem(region.Addr())
 				q.PopElem(region.Addr())
 			}
-			if HoldsMaps(spec.Type) || spec.Type == ebpf.ProgramArray {
+			if HoldsMaps(spec.Type) || spec.Type == ebpf.ProgramArray || spec.Type == ebpf.CGroupArray {
 				m.LookupElem(0, region.Addr()) // Go's side finds names for its errors
 				return
 			}

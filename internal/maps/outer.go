@@ -80,6 +80,7 @@ func drop(id uint32) {
 // in 32 bits each.
 type arrayOfMaps struct {
 	base
+	elements   uint64 // address of element 0
 	maxEntries uint32
 	mu         sync.Mutex // held by who changes the map
 }
@@ -95,11 +96,11 @@ func newArrayOfMaps(spec *ebpf.MapSpec, _ int) (Map, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &arrayOfMaps{base: base{spec: spec, region: region}, maxEntries: spec.MaxEntries}, nil
+	return &arrayOfMaps{base: base{spec: spec, region: region}, elements: region.Addr(), maxEntries: spec.MaxEntries}, nil
 }
 
 func (a *arrayOfMaps) element(i uint32) *uint32 {
-	return mem.At[uint32](a.region.Addr() + 4*uint64(i))
+	return mem.At[uint32](a.elements + 4*uint64(i))
 }
 
 // Programs don't see the numbers.

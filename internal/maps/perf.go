@@ -227,6 +227,7 @@ func (r *perfRing) output(sample []byte) mem.Errno {
 		r.events, r.marked = 0, head
 		r.reader.notify()
 	}
+	runtime.KeepAlive(r) // a reader that is closed meanwhile has let it go
 	return 0
 }
 
@@ -297,9 +298,9 @@ func (a *perfArray) OpenPerf(bytes int, options PerfOptions) (*PerfReader, error
 	case bytes < 1 || bytes > 1<<30:
 		return nil, fmt.Errorf("a ring of %d bytes: it must be 1 to %d: %w", bytes, 1<<30, syscall.EINVAL)
 	case options.WakeupEvents > 0 && options.Watermark > 0:
-		return nil, errors.New("WakeupEvents and Watermark can't both be set")
+		return nil, errors.New("only one of WakeupEvents and Watermark can be set")
 	case options.Watermark >= bytes:
-		return nil, errors.New("Watermark must be smaller than the ring")
+		return nil, errors.New("the watermark must be smaller than the ring")
 	}
 	size := uint64(ringPage)
 	for size < uint64(bytes) {

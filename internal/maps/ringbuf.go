@@ -67,8 +67,8 @@ type ring struct {
 type ringProducer struct {
 	position uint64
 	pending  uint64 // up to here every record is submitted or discarded
-	lock     uint32
-	_        uint32
+	lock     uint32 // odd while a producer reserves
+	stuck    uint32 // the lock that somebody has waited for in vain
 	dropped  uint64
 }
 
@@ -172,17 +172,8 @@ func recordSize(h uint32) uint64 {
 	return round8(uint64(h&^(recordBusy|recordDiscard)) + recordHeader)
 }
 
-func (r *ring) lock() bool {
-	var s spin
-	for !atomic.CompareAndSwapUint32(&r.producer.lock, 0, 1) {
-		if !s.again() {
-			return false
-		}
-	}
-	return true
-}
-
-func (r *ring) unlock() { store32(&r.producer.lock, 0) }
+func (r *ring) lock() bool { return lock(&r.producer.lock, &r.producer.stuck) }
+func (r *ring) unlock()    { unlock(&r.producer.lock) }
 
 func (r *ring) Submit(record, flags uint64)  { r.commit(record, flags, 0) }
 func (r *ring) Discard(record, flags uint64) { r.commit(record, flags, recordDiscard) }
