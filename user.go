@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/cilium/ebpf"
+
 	"github.com/skep-bpf/skep/internal/image"
 	"github.com/skep-bpf/skep/internal/interp"
 	"github.com/skep-bpf/skep/internal/kview"
@@ -55,7 +57,14 @@ func (e userEngine) load(ctx context.Context, spec *CollectionSpec, o *loadOptio
 
 	tables := make(map[string]bpfmaps.Map)
 	for _, name := range slices.Sorted(maps.Keys(img.Maps)) {
-		m, err := bpfmaps.New(img.Maps[name], cpus)
+		spec := img.Maps[name]
+		switch spec.Type {
+		case ebpf.ProgramArray, ebpf.ArrayOfMaps, ebpf.HashOfMaps:
+			if len(spec.Contents) > 0 {
+				return nil, fmt.Errorf("map %s: contents that name programs or maps are %w yet", name, ebpf.ErrNotSupported)
+			}
+		}
+		m, err := bpfmaps.New(spec, cpus)
 		if err != nil {
 			return nil, fmt.Errorf("map %s: %w", name, err)
 		}

@@ -11,6 +11,9 @@ import (
 // call of (libbpf, bpf_core_poison_insn).
 const poisonedCall asm.BuiltinFunc = 195896080
 
+// sleepable is BPF_F_SLEEPABLE, a flag of programs.
+const sleepable = 1 << 4
+
 // A call is the call of a helper while its arguments are looked at.
 type call struct {
 	h *abi.Helper
@@ -52,6 +55,9 @@ func (v *verifier) callHelper(id asm.BuiltinFunc) *Error {
 	}
 	if !abi.HelperAllowed(v.p.Type, v.p.AttachType, id) {
 		return v.fail(CodeForbidden, "a %s program may not call %s", v.typ.Name, h.Name)
+	}
+	if abi.HelperSleeps(id) && v.p.Flags&sleepable == 0 {
+		return v.fail(CodeForbidden, "%s may sleep; only sleepable programs (sections that end in .s) may call it", h.Name)
 	}
 	if h.GPL && !gplCompatible(v.p.License) {
 		return v.fail(CodeGPL, "%s is for programs with a GPL-compatible license; this one is under %q", h.Name, v.p.License)
@@ -133,7 +139,11 @@ func (v *verifier) argument(c *call, kind abi.Arg, n uint8) *Error {
 	case abi.ArgMapValue:
 		return v.memoryArgument(c, n, readsMemory, uint64(c.m.spec.ValueSize), uint64(c.m.spec.ValueSize))
 	case abi.ArgMapValueOut:
-		return v.memoryArgument(c, n, writesMemory, uint64(c.m.spec.ValueSize), uint64(c.m.spec.ValueSize))
+		access := writesMemory
+		if c.m.spec.Type == ebpf.BloomFilter {
+			access = readsMemory // a filter is asked about the value
+		}
+		return v.memoryArgument(c, n, access, uint64(c.m.spec.ValueSize), uint64(c.m.spec.ValueSize))
 	case abi.ArgMem:
 		c.memory, c.access = n, readsMemory
 	case abi.ArgMemOrNull:

@@ -52,5 +52,6 @@ func New(p *image.Program, facts *verify.Facts, all map[string]maps.Map, runners
 func (p *Program) Run(r *mem.Runner, ctx uint64) (uint64, error) {
 	call := p.calls[r.CPU]
 	call.Runner = r
+	call.Begin()
 	return p.code.Run(call, ctx)
 }

@@ -37,7 +37,15 @@ SEC("raw_tp/sys_enter") ASM int helper_that_does_not_exist(void *ctx)
 // want verify: "unsupported"
 SEC("raw_tp/sys_enter") int helper_not_known_yet(void *ctx)
 {
-	return bpf_get_current_cgroup_id();
+	return bpf_get_current_ancestor_cgroup_id(0);
+}
+
+// want verify: "forbidden-helper"
+SEC("raw_tp/sys_enter") int sleeps_where_nobody_may(void *ctx)
+{
+	char byte;
+
+	return bpf_copy_from_user(&byte, 1, ctx);
 }
 
 // want verify: "helper-argument"
@@ -300,4 +308,27 @@ SEC("raw_tp/sys_enter") int printed(unsigned long *ctx)
 {
 	bpf_printk("system call %d of %d", (int)ctx[1], (int)(bpf_get_current_pid_tgid() >> 32));
 	return 0;
+}
+
+struct {
+	__uint(type, BPF_MAP_TYPE_BLOOM_FILTER);
+	__uint(max_entries, 16);
+	__type(value, __u32);
+} filter SEC(".maps");
+
+// A filter is asked about the value, which it does not fill.
+// want verify: "uninitialized"
+SEC("raw_tp/sys_enter") int filter_asked_about_old_bytes(void *ctx)
+{
+	__u32 value;
+
+	return bpf_map_peek_elem(&filter, &value) + value;
+}
+
+// want verify: accept
+SEC("raw_tp/sys_enter") int filter_asked(void *ctx)
+{
+	__u32 value = 1;
+
+	return bpf_map_peek_elem(&filter, &value) + value;
 }
