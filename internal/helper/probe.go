@@ -54,12 +54,19 @@ func checkKernel(c *Call, addr, _ uint64) mem.Errno {
 }
 
 func readKernel(c *Call, p []byte, addr uint64) int {
+	// Nothing of the program's own lies in the kernel half, which is what most
+	// reads are of.
+	if addr >= kernelStart {
+		for n := len(p); n > 0; n /= 2 {
+			if c.Runner.Env.Kernel.ReadAt(p[:n], addr) {
+				return n
+			}
+		}
+		return 0
+	}
 	for n := len(p); n > 0; n /= 2 {
 		if c.owns(addr, uint64(n)) {
 			return copy(p[:n], mem.Slice(addr, n))
-		}
-		if addr >= kernelStart && c.Runner.Env.Kernel.ReadAt(p[:n], addr) {
-			return n
 		}
 	}
 	return 0
