@@ -1,6 +1,7 @@
 package skep
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 
@@ -34,7 +35,16 @@ func (s *selfView) enter(p *Program, r *mem.Runner) (leave func(), err error) {
 		s.mu.Unlock()
 	}
 	if s.view == nil {
-		if s.view, err = kview.New(kview.Plan{NeedComm: true, NeedCred: true}); err != nil {
+		s.view, err = kview.New(kview.Plan{NeedComm: true, NeedCred: true})
+		if errors.Is(err, errors.ErrUnsupported) {
+			// Without a /proc there is no kernel to look at: who runs is known, what
+			// is read faults.
+			tid, tgid := self()
+			r.Env.Task = mem.Task{PID: uint32(tid), TGID: uint32(tgid)}
+			r.Env.Memory = selfMemory{}
+			return leave, nil
+		}
+		if err != nil {
 			leave()
 			return nil, err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -23,7 +24,7 @@ type array struct {
 }
 
 func newArray(spec *ebpf.MapSpec, _ int) (Map, error) {
-	if err := checkArray(spec, flagNUMANode|flagMmapable|flagInnerMap|flagsAccess); err != nil {
+	if err := checkArray(spec, abi.MapNUMANode|abi.MapMmapable|abi.MapInnerMap|flagsAccess); err != nil {
 		return nil, err
 	}
 	stride := round8(uint64(spec.ValueSize))

@@ -8,26 +8,12 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
-// Map creation flags (BPF_F_* in include/uapi/linux/bpf.h; cilium/ebpf keeps
-// its constants internal).
-const (
-	flagNoPrealloc    = 1 << 0  // BPF_F_NO_PREALLOC
-	flagNoCommonLRU   = 1 << 1  // BPF_F_NO_COMMON_LRU
-	flagNUMANode      = 1 << 2  // BPF_F_NUMA_NODE
-	flagRdonly        = 1 << 3  // BPF_F_RDONLY: Go may not write
-	flagWronly        = 1 << 4  // BPF_F_WRONLY: Go may not read
-	flagZeroSeed      = 1 << 6  // BPF_F_ZERO_SEED
-	flagRdonlyProg    = 1 << 7  // BPF_F_RDONLY_PROG: the verifier refuses writes
-	flagWronlyProg    = 1 << 8  // BPF_F_WRONLY_PROG: the verifier refuses reads
-	flagMmapable      = 1 << 10 // BPF_F_MMAPABLE
-	flagPreserveElems = 1 << 11 // BPF_F_PRESERVE_ELEMS
-	flagInnerMap      = 1 << 12 // BPF_F_INNER_MAP
-
-	flagsAccess = flagRdonly | flagWronly | flagRdonlyProg | flagWronlyProg
-)
+// flagsAccess says who may read and write a map.
+const flagsAccess = abi.MapRdonly | abi.MapWronly | abi.MapRdonlyProg | abi.MapWronlyProg
 
 // base is what all map types share: the spec, the memory, and whether Go may
 // still use it.
@@ -123,7 +109,7 @@ func (b *base) mayRead() error {
 	switch {
 	case b.closed.Load():
 		return errClosed
-	case b.spec.Flags&flagWronly != 0:
+	case b.spec.Flags&abi.MapWronly != 0:
 		return errWriteOnly
 	}
 	return nil
@@ -133,7 +119,7 @@ func (b *base) mayWrite() error {
 	switch {
 	case b.closed.Load():
 		return errClosed
-	case b.spec.Flags&flagRdonly != 0:
+	case b.spec.Flags&abi.MapRdonly != 0:
 		return errReadOnly
 	case b.frozen.Load():
 		return errFrozen
@@ -160,8 +146,8 @@ func checkValue(value []byte, size int) error {
 // checkSpec is what the kernel checks of maps of all types (map_create in
 // kernel/bpf/syscall.c).
 func checkSpec(spec *ebpf.MapSpec) error {
-	if spec.Flags&flagRdonly != 0 && spec.Flags&flagWronly != 0 {
-		return errNoAccess(flagRdonly | flagWronly)
+	if spec.Flags&abi.MapRdonly != 0 && spec.Flags&abi.MapWronly != 0 {
+		return errNoAccess(abi.MapRdonly | abi.MapWronly)
 	}
 	if spec.MapExtra != 0 && spec.Type != ebpf.BloomFilter {
 		return fmt.Errorf("map_extra %#x is not for maps of type %s: %w", spec.MapExtra, spec.Type, syscall.EINVAL)
@@ -175,8 +161,8 @@ func checkFlags(spec *ebpf.MapSpec, allowed uint32) error {
 	if f := spec.Flags &^ allowed; f != 0 {
 		return fmt.Errorf("flags %#x are not for maps of type %s: %w", f, spec.Type, syscall.EINVAL)
 	}
-	if spec.Flags&flagRdonlyProg != 0 && spec.Flags&flagWronlyProg != 0 {
-		return errNoAccess(flagRdonlyProg | flagWronlyProg)
+	if spec.Flags&abi.MapRdonlyProg != 0 && spec.Flags&abi.MapWronlyProg != 0 {
+		return errNoAccess(abi.MapRdonlyProg | abi.MapWronlyProg)
 	}
 	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -42,7 +43,7 @@ func newBloom(spec *ebpf.MapSpec, _ int) (Map, error) {
 	if spec.MapExtra > maxBloomHashes {
 		return nil, fmt.Errorf("map_extra %#x of a bloom filter, its number of hashes, is above %d: %w", spec.MapExtra, maxBloomHashes, syscall.EINVAL)
 	}
-	if err := checkFlags(spec, flagNUMANode|flagZeroSeed|flagsAccess); err != nil {
+	if err := checkFlags(spec, abi.MapNUMANode|abi.MapZeroSeed|flagsAccess); err != nil {
 		return nil, err
 	}
 	b := &bloom{base: base{spec: spec}, hashes: int(spec.MapExtra)}
@@ -58,7 +59,7 @@ func newBloom(spec *ebpf.MapSpec, _ int) (Map, error) {
 		return nil, err
 	}
 	b.words = b.region.Addr()
-	if spec.Flags&flagZeroSeed == 0 {
+	if spec.Flags&abi.MapZeroSeed == 0 {
 		b.seed = rand.Uint64()
 	}
 	return b, nil

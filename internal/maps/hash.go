@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -57,7 +58,7 @@ func (h *hash) init(spec *ebpf.MapSpec, cpus int) error {
 	}
 	h.base = base{spec: spec, region: region}
 	h.valueBytes = ValueBytes(spec, cpus)
-	h.place(region.Addr(), spec.Flags&flagZeroSeed != 0)
+	h.place(region.Addr(), spec.Flags&abi.MapZeroSeed != 0)
 	return nil
 }
 
@@ -69,18 +70,18 @@ func isLRU(t ebpf.MapType) bool { return t == ebpf.LRUHash || t == ebpf.LRUCPUHa
 // checkHash is what the kernel checks of a hash's attributes.
 func checkHash(spec *ebpf.MapSpec) error {
 	perCPU, lru := PerCPU(spec.Type), isLRU(spec.Type)
-	allowed := uint32(flagNoPrealloc | flagZeroSeed | flagsAccess)
+	allowed := uint32(abi.MapNoPrealloc | abi.MapZeroSeed | flagsAccess)
 	if lru {
-		allowed |= flagNoCommonLRU
+		allowed |= abi.MapNoCommonLRU
 	}
-	if !perCPU && spec.Flags&flagNoCommonLRU == 0 {
-		allowed |= flagNUMANode
+	if !perCPU && spec.Flags&abi.MapNoCommonLRU == 0 {
+		allowed |= abi.MapNUMANode
 	}
 	if err := checkFlags(spec, allowed); err != nil {
 		return err
 	}
 	switch {
-	case lru && spec.Flags&flagNoPrealloc != 0:
+	case lru && spec.Flags&abi.MapNoPrealloc != 0:
 		return fmt.Errorf("BPF_F_NO_PREALLOC is not for LRU maps: %w", ebpf.ErrNotSupported)
 	case spec.MaxEntries == 0:
 		return fmt.Errorf("max_entries is 0: %w", syscall.EINVAL)

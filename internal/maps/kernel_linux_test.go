@@ -14,6 +14,8 @@ import (
 
 	"github.com/cilium/ebpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/skep-bpf/skep/internal/abi"
 )
 
 // A kernelMap is a map of the running kernel, used by plain bpf() calls so that
@@ -163,7 +165,7 @@ func TestNewLikeKernel(t *testing.T) {
 			spec.KeySize = 4
 		}
 		if spec.Type == ebpf.LPMTrie && r.IntN(2) > 0 {
-			spec.KeySize, spec.Flags = 8, flagNoPrealloc
+			spec.KeySize, spec.Flags = 8, abi.MapNoPrealloc
 		} else if r.IntN(2) > 0 {
 			spec.Flags = 0
 		}
@@ -262,14 +264,14 @@ func (m *model) find(key []byte) (v []byte, ok bool) {
 	return v, ok
 }
 
-func (m *model) mayWrite() bool { return !m.frozen && m.spec.Flags&flagRdonly == 0 }
+func (m *model) mayWrite() bool { return !m.frozen && m.spec.Flags&abi.MapRdonly == 0 }
 
 func (m *model) lookup(key, value []byte, flags uint64) error {
 	v, ok := m.find(key)
 	switch {
 	case flags&^4 != 0:
 		return syscall.EINVAL
-	case m.spec.Flags&flagWronly != 0:
+	case m.spec.Flags&abi.MapWronly != 0:
 		return syscall.EPERM
 	case flags != 0:
 		return syscall.EINVAL
@@ -367,37 +369,37 @@ func TestHistoryLikeKernel(t *testing.T) {
 	for i, spec := range []*ebpf.MapSpec{
 		{Type: ebpf.Array, KeySize: 4, ValueSize: 1, MaxEntries: 1},
 		{Type: ebpf.Array, KeySize: 4, ValueSize: 13, MaxEntries: 10},
-		{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 100, Flags: flagMmapable},
-		{Type: ebpf.Array, KeySize: 4, ValueSize: 300, MaxEntries: 3, Flags: flagRdonlyProg},
-		{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 3, Flags: flagRdonly},
-		{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 3, Flags: flagWronly},
+		{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 100, Flags: abi.MapMmapable},
+		{Type: ebpf.Array, KeySize: 4, ValueSize: 300, MaxEntries: 3, Flags: abi.MapRdonlyProg},
+		{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 3, Flags: abi.MapRdonly},
+		{Type: ebpf.Array, KeySize: 4, ValueSize: 4, MaxEntries: 3, Flags: abi.MapWronly},
 		{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 1, MaxEntries: 1},
 		{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 20, MaxEntries: 7},
-		{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 64, MaxEntries: 7, Flags: flagWronly},
+		{Type: ebpf.PerCPUArray, KeySize: 4, ValueSize: 64, MaxEntries: 7, Flags: abi.MapWronly},
 		{Type: ebpf.Hash, KeySize: 1, ValueSize: 1, MaxEntries: 200},
 		{Type: ebpf.Hash, KeySize: 3, ValueSize: 7, MaxEntries: 1},
 		{Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 10},
-		{Type: ebpf.Hash, KeySize: 4, ValueSize: 16, MaxEntries: 100, Flags: flagNoPrealloc},
-		{Type: ebpf.Hash, KeySize: 8, ValueSize: 8, MaxEntries: 64, Flags: flagZeroSeed},
-		{Type: ebpf.Hash, KeySize: 8, ValueSize: 100, MaxEntries: 33, Flags: flagRdonlyProg},
+		{Type: ebpf.Hash, KeySize: 4, ValueSize: 16, MaxEntries: 100, Flags: abi.MapNoPrealloc},
+		{Type: ebpf.Hash, KeySize: 8, ValueSize: 8, MaxEntries: 64, Flags: abi.MapZeroSeed},
+		{Type: ebpf.Hash, KeySize: 8, ValueSize: 100, MaxEntries: 33, Flags: abi.MapRdonlyProg},
 		{Type: ebpf.Hash, KeySize: 12, ValueSize: 5, MaxEntries: 50},
 		{Type: ebpf.Hash, KeySize: 300, ValueSize: 24, MaxEntries: 20},
-		{Type: ebpf.Hash, KeySize: 16, ValueSize: 8, MaxEntries: 5, Flags: flagRdonly},
-		{Type: ebpf.Hash, KeySize: 17, ValueSize: 8, MaxEntries: 5, Flags: flagWronly},
+		{Type: ebpf.Hash, KeySize: 16, ValueSize: 8, MaxEntries: 5, Flags: abi.MapRdonly},
+		{Type: ebpf.Hash, KeySize: 17, ValueSize: 8, MaxEntries: 5, Flags: abi.MapWronly},
 		{Type: ebpf.PerCPUHash, KeySize: 4, ValueSize: 4, MaxEntries: 10},
 		{Type: ebpf.PerCPUHash, KeySize: 12, ValueSize: 20, MaxEntries: 60},
-		{Type: ebpf.PerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 30, Flags: flagNoPrealloc},
-		{Type: ebpf.PerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 5, Flags: flagRdonly},
-		{Type: ebpf.LPMTrie, KeySize: 5, ValueSize: 1, MaxEntries: 300, Flags: flagNoPrealloc},
-		{Type: ebpf.LPMTrie, KeySize: 8, ValueSize: 9, MaxEntries: 100, Flags: flagNoPrealloc},
-		{Type: ebpf.LPMTrie, KeySize: 7, ValueSize: 4, MaxEntries: 1, Flags: flagNoPrealloc | flagRdonlyProg},
-		{Type: ebpf.LPMTrie, KeySize: 20, ValueSize: 8, MaxEntries: 200, Flags: flagNoPrealloc},
-		{Type: ebpf.LPMTrie, KeySize: 260, ValueSize: 8, MaxEntries: 50, Flags: flagNoPrealloc},
-		{Type: ebpf.LPMTrie, KeySize: 13, ValueSize: 8, MaxEntries: 50, Flags: flagNoPrealloc | flagWronly},
+		{Type: ebpf.PerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 30, Flags: abi.MapNoPrealloc},
+		{Type: ebpf.PerCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 5, Flags: abi.MapRdonly},
+		{Type: ebpf.LPMTrie, KeySize: 5, ValueSize: 1, MaxEntries: 300, Flags: abi.MapNoPrealloc},
+		{Type: ebpf.LPMTrie, KeySize: 8, ValueSize: 9, MaxEntries: 100, Flags: abi.MapNoPrealloc},
+		{Type: ebpf.LPMTrie, KeySize: 7, ValueSize: 4, MaxEntries: 1, Flags: abi.MapNoPrealloc | abi.MapRdonlyProg},
+		{Type: ebpf.LPMTrie, KeySize: 20, ValueSize: 8, MaxEntries: 200, Flags: abi.MapNoPrealloc},
+		{Type: ebpf.LPMTrie, KeySize: 260, ValueSize: 8, MaxEntries: 50, Flags: abi.MapNoPrealloc},
+		{Type: ebpf.LPMTrie, KeySize: 13, ValueSize: 8, MaxEntries: 50, Flags: abi.MapNoPrealloc | abi.MapWronly},
 		{Type: ebpf.LRUHash, KeySize: 4, ValueSize: 13, MaxEntries: 1000},
-		{Type: ebpf.LRUHash, KeySize: 9, ValueSize: 8, MaxEntries: 1000, Flags: flagNoCommonLRU | flagWronlyProg},
+		{Type: ebpf.LRUHash, KeySize: 9, ValueSize: 8, MaxEntries: 1000, Flags: abi.MapNoCommonLRU | abi.MapWronlyProg},
 		{Type: ebpf.LRUCPUHash, KeySize: 16, ValueSize: 12, MaxEntries: 1000},
-		{Type: ebpf.LRUCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 1000, Flags: flagNoCommonLRU},
+		{Type: ebpf.LRUCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 1000, Flags: abi.MapNoCommonLRU},
 	} {
 		t.Run(fmt.Sprint(spec), func(t *testing.T) { history(t, spec, uint64(i)) })
 	}
@@ -521,7 +523,7 @@ func compareKeys(t *testing.T, ours Map, kernel *kernelMap, m *model) {
 	if !sameError(errOurs, errKernel) {
 		t.Fatalf("iteration ends with %v here, %v in the kernel", errOurs, errKernel)
 	}
-	if m.spec.Flags&flagWronly != 0 {
+	if m.spec.Flags&abi.MapWronly != 0 {
 		return // may not be read
 	}
 	if m.isTrie() && !slices.Equal(got, want) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -67,11 +68,11 @@ type trieNode struct {
 const trieNodeSize = uint64(unsafe.Sizeof(trieNode{}))
 
 func newTrie(spec *ebpf.MapSpec, cpus int) (Map, error) {
-	if err := checkFlags(spec, flagNoPrealloc|flagNUMANode|flagsAccess); err != nil {
+	if err := checkFlags(spec, abi.MapNoPrealloc|abi.MapNUMANode|flagsAccess); err != nil {
 		return nil, err
 	}
 	switch {
-	case spec.Flags&flagNoPrealloc == 0:
+	case spec.Flags&abi.MapNoPrealloc == 0:
 		return nil, fmt.Errorf("an LPM trie needs the flag BPF_F_NO_PREALLOC: %w", syscall.EINVAL)
 	case spec.MaxEntries == 0:
 		return nil, fmt.Errorf("max_entries is 0: %w", syscall.EINVAL)

@@ -13,11 +13,12 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
 func trieSpec(address, entries uint32) *ebpf.MapSpec {
-	return &ebpf.MapSpec{Type: ebpf.LPMTrie, KeySize: 4 + address, ValueSize: 8, MaxEntries: entries, Flags: flagNoPrealloc}
+	return &ebpf.MapSpec{Type: ebpf.LPMTrie, KeySize: 4 + address, ValueSize: 8, MaxEntries: entries, Flags: abi.MapNoPrealloc}
 }
 
 func ipv4(length uint32, a, b, c, d byte) []byte {

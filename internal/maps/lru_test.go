@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -37,7 +38,7 @@ func lruSpecs() []*ebpf.MapSpec {
 	return []*ebpf.MapSpec{
 		{Type: ebpf.LRUHash, KeySize: 8, ValueSize: 8, MaxEntries: 100},
 		{Type: ebpf.LRUHash, KeySize: 8, ValueSize: 8, MaxEntries: 1},
-		{Type: ebpf.LRUHash, KeySize: 8, ValueSize: 8, MaxEntries: 64, Flags: flagNoCommonLRU},
+		{Type: ebpf.LRUHash, KeySize: 8, ValueSize: 8, MaxEntries: 64, Flags: abi.MapNoCommonLRU},
 		{Type: ebpf.LRUCPUHash, KeySize: 8, ValueSize: 8, MaxEntries: 100},
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -25,7 +26,7 @@ func testSpecs() []*ebpf.MapSpec {
 		{Name: "ring", Type: ebpf.RingBuf, MaxEntries: 4096},
 		{Name: "lru", Type: ebpf.LRUHash, KeySize: 4, ValueSize: 12, MaxEntries: 3},
 		{Name: "percpu_hash", Type: ebpf.PerCPUHash, KeySize: 4, ValueSize: 12, MaxEntries: 3},
-		{Name: "trie", Type: ebpf.LPMTrie, KeySize: 8, ValueSize: 12, MaxEntries: 3, Flags: flagNoPrealloc},
+		{Name: "trie", Type: ebpf.LPMTrie, KeySize: 8, ValueSize: 12, MaxEntries: 3, Flags: abi.MapNoPrealloc},
 		{Name: "queue", Type: ebpf.Queue, ValueSize: 12, MaxEntries: 3},
 		{Name: "stack", Type: ebpf.Stack, ValueSize: 12, MaxEntries: 3},
 		{Name: "bloom", Type: ebpf.BloomFilter, ValueSize: 12, MaxEntries: 3},
@@ -109,7 +110,7 @@ func TestSizes(t *testing.T) {
 
 func TestContents(t *testing.T) {
 	m, err := New(&ebpf.MapSpec{
-		Name: ".rodata.str", Type: ebpf.Array, KeySize: 4, ValueSize: 5, MaxEntries: 1, Flags: flagRdonlyProg,
+		Name: ".rodata.str", Type: ebpf.Array, KeySize: 4, ValueSize: 5, MaxEntries: 1, Flags: abi.MapRdonlyProg,
 		Contents: []ebpf.MapKV{{Key: uint32(0), Value: []byte("hello")}},
 	}, 2)
 	if err != nil {

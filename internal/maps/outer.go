@@ -10,6 +10,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -60,7 +61,7 @@ func inner(outer *ebpf.MapSpec, value []byte) (Map, error) {
 		return nil, differs("value size", got.ValueSize, want.ValueSize)
 	case got.Flags != want.Flags:
 		return nil, differs("flags", got.Flags, want.Flags)
-	case got.Type == ebpf.Array && got.Flags&flagInnerMap == 0 && got.MaxEntries != want.MaxEntries:
+	case got.Type == ebpf.Array && got.Flags&abi.MapInnerMap == 0 && got.MaxEntries != want.MaxEntries:
 		return nil, differs("max_entries", got.MaxEntries, want.MaxEntries)
 	}
 	if !m.shared().hold() {
@@ -86,7 +87,7 @@ type arrayOfMaps struct {
 }
 
 func newArrayOfMaps(spec *ebpf.MapSpec, _ int) (Map, error) {
-	if err := checkHandleArray(spec, flagNUMANode|flagRdonly|flagWronly); err != nil {
+	if err := checkHandleArray(spec, abi.MapNUMANode|abi.MapRdonly|abi.MapWronly); err != nil {
 		return nil, err
 	}
 	if err := checkInner(spec); err != nil {

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/skep-bpf/skep/internal/abi"
 )
 
 // TestOuterLikeKernel runs the same random history on maps of maps, here and in
@@ -17,10 +19,10 @@ func TestOuterLikeKernel(t *testing.T) {
 	for i, spec := range []*ebpf.MapSpec{
 		{Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 4, InnerMap: &ebpf.MapSpec{Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 10}},
 		{Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, InnerMap: &ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 10}},
-		{Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, InnerMap: &ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 10, Flags: flagInnerMap}},
-		{Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, Flags: flagWronly, InnerMap: &ebpf.MapSpec{Type: ebpf.RingBuf, MaxEntries: 4096}},
+		{Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, InnerMap: &ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 10, Flags: abi.MapInnerMap}},
+		{Type: ebpf.ArrayOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, Flags: abi.MapWronly, InnerMap: &ebpf.MapSpec{Type: ebpf.RingBuf, MaxEntries: 4096}},
 		{Type: ebpf.HashOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, InnerMap: &ebpf.MapSpec{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 10}},
-		{Type: ebpf.HashOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, Flags: flagNoPrealloc, InnerMap: &ebpf.MapSpec{Type: ebpf.LPMTrie, KeySize: 8, ValueSize: 8, MaxEntries: 10, Flags: flagNoPrealloc}},
+		{Type: ebpf.HashOfMaps, KeySize: 4, ValueSize: 4, MaxEntries: 3, Flags: abi.MapNoPrealloc, InnerMap: &ebpf.MapSpec{Type: ebpf.LPMTrie, KeySize: 8, ValueSize: 8, MaxEntries: 10, Flags: abi.MapNoPrealloc}},
 	} {
 		t.Run(fmt.Sprint(spec, "/", spec.InnerMap), func(t *testing.T) { outerHistory(t, spec, uint64(i)) })
 	}
@@ -34,10 +36,10 @@ func outerHistory(t *testing.T, spec *ebpf.MapSpec, seed uint64) {
 		{Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 11},
 		{Type: ebpf.Hash, KeySize: 8, ValueSize: 8, MaxEntries: 10},
 		{Type: ebpf.Hash, KeySize: 4, ValueSize: 16, MaxEntries: 10},
-		{Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 10, Flags: flagNoPrealloc},
+		{Type: ebpf.Hash, KeySize: 4, ValueSize: 8, MaxEntries: 10, Flags: abi.MapNoPrealloc},
 		{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 10},
 		{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 11},
-		{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 11, Flags: flagInnerMap},
+		{Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 11, Flags: abi.MapInnerMap},
 		{Type: ebpf.RingBuf, MaxEntries: 8192},
 	}
 	ids := [2][]uint32{{1 << 20}, {0}}
@@ -111,7 +113,7 @@ func outerHistory(t *testing.T, spec *ebpf.MapSpec, seed uint64) {
 			t.Fatalf("step %d: %s: %v here, %v in the kernel", step, op, errOurs, errKernel)
 		}
 	}
-	if refused < 20 || put < 5 || found < 5 && spec.Flags&flagWronly == 0 {
+	if refused < 20 || put < 5 || found < 5 && spec.Flags&abi.MapWronly == 0 {
 		t.Errorf("%d maps put in, %d refused, %d found: too few to tell", put, refused, found)
 	}
 }

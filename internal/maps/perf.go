@@ -13,6 +13,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -47,7 +48,7 @@ type perfArray struct {
 }
 
 func newPerfArray(spec *ebpf.MapSpec, _ int) (Map, error) {
-	if err := checkHandleArray(spec, flagNUMANode|flagPreserveElems|flagRdonly|flagWronly); err != nil {
+	if err := checkHandleArray(spec, abi.MapNUMANode|abi.MapPreserveElems|abi.MapRdonly|abi.MapWronly); err != nil {
 		return nil, err
 	}
 	return &perfArray{base: base{spec: spec}, rings: make([]atomic.Pointer[perfRing], spec.MaxEntries)}, nil

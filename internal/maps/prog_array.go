@@ -9,6 +9,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -32,7 +33,7 @@ type tail struct {
 }
 
 func newProgArray(spec *ebpf.MapSpec, _ int) (Map, error) {
-	if err := checkHandleArray(spec, flagNUMANode|flagRdonly|flagWronly); err != nil {
+	if err := checkHandleArray(spec, abi.MapNUMANode|abi.MapRdonly|abi.MapWronly); err != nil {
 		return nil, err
 	}
 	if spec.MaxEntries > maxHandles {

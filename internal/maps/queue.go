@@ -8,6 +8,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -34,7 +35,7 @@ func newQueue(spec *ebpf.MapSpec, _ int) (Map, error) {
 	if err := checkKeyless(spec); err != nil {
 		return nil, err
 	}
-	if err := checkFlags(spec, flagNUMANode|flagsAccess); err != nil {
+	if err := checkFlags(spec, abi.MapNUMANode|flagsAccess); err != nil {
 		return nil, err
 	}
 	if spec.ValueSize > maxQueueValue {

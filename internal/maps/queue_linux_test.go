@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+
+	"github.com/skep-bpf/skep/internal/abi"
 )
 
 // TestKeylessLikeKernel runs the same random history on maps without keys, here
@@ -18,15 +20,15 @@ func TestKeylessLikeKernel(t *testing.T) {
 	for i, spec := range []*ebpf.MapSpec{
 		{Type: ebpf.Queue, ValueSize: 1, MaxEntries: 1},
 		{Type: ebpf.Queue, ValueSize: 20, MaxEntries: 7},
-		{Type: ebpf.Queue, ValueSize: 8, MaxEntries: 64, Flags: flagRdonlyProg},
-		{Type: ebpf.Queue, ValueSize: 4, MaxEntries: 5, Flags: flagRdonly},
-		{Type: ebpf.Queue, ValueSize: 4, MaxEntries: 5, Flags: flagWronly},
+		{Type: ebpf.Queue, ValueSize: 8, MaxEntries: 64, Flags: abi.MapRdonlyProg},
+		{Type: ebpf.Queue, ValueSize: 4, MaxEntries: 5, Flags: abi.MapRdonly},
+		{Type: ebpf.Queue, ValueSize: 4, MaxEntries: 5, Flags: abi.MapWronly},
 		{Type: ebpf.Stack, ValueSize: 1, MaxEntries: 1},
 		{Type: ebpf.Stack, ValueSize: 13, MaxEntries: 9},
 		{Type: ebpf.Stack, ValueSize: 8, MaxEntries: 100},
 		{Type: ebpf.BloomFilter, ValueSize: 2, MaxEntries: 1000},
 		{Type: ebpf.BloomFilter, ValueSize: 2, MaxEntries: 1000, MapExtra: 3},
-		{Type: ebpf.BloomFilter, ValueSize: 2, MaxEntries: 1000, Flags: flagWronly},
+		{Type: ebpf.BloomFilter, ValueSize: 2, MaxEntries: 1000, Flags: abi.MapWronly},
 	} {
 		t.Run(fmt.Sprint(spec), func(t *testing.T) { keylessHistory(t, spec, uint64(i)) })
 	}
@@ -96,10 +98,10 @@ func keylessHistory(t *testing.T, spec *ebpf.MapSpec, seed uint64) {
 	if testing.Verbose() {
 		t.Log(counts)
 	}
-	if counts["push with flags 0x0: "+fmt.Sprint(error(nil))] == 0 && spec.Flags&flagRdonly == 0 {
+	if counts["push with flags 0x0: "+fmt.Sprint(error(nil))] == 0 && spec.Flags&abi.MapRdonly == 0 {
 		t.Errorf("nothing was ever put in: %v", counts)
 	}
-	if full := fmt.Sprintf("push with flags 0x0: %v", syscall.E2BIG); counts[full] == 0 && !bloom && spec.Flags&flagRdonly == 0 {
+	if full := fmt.Sprintf("push with flags 0x0: %v", syscall.E2BIG); counts[full] == 0 && !bloom && spec.Flags&abi.MapRdonly == 0 {
 		t.Errorf("the map was never full: %v", counts)
 	}
 }

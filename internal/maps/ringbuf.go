@@ -11,6 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 
+	"github.com/skep-bpf/skep/internal/abi"
 	"github.com/skep-bpf/skep/internal/mem"
 )
 
@@ -74,7 +75,7 @@ type ringProducer struct {
 
 func newRing(spec *ebpf.MapSpec, _ int) (Map, error) {
 	n := spec.MaxEntries
-	if err := checkFlags(spec, flagNUMANode); err != nil {
+	if err := checkFlags(spec, abi.MapNUMANode); err != nil {
 		return nil, err
 	}
 	if spec.KeySize != 0 || spec.ValueSize != 0 {
