@@ -91,6 +91,9 @@ func (u *userMap) perCPU() bool { return maps.PerCPU(u.Type()) }
 func (u *userMap) valueBytes() int { return maps.ValueBytes(u.m.Spec(), u.cpus) }
 
 func (u *userMap) key(key any) ([]byte, error) {
+	if key == nil && u.KeySize() == 0 { // queues, stacks and filters have none
+		return nil, nil
+	}
 	b, err := encode(key, int(u.KeySize()))
 	if err != nil {
 		return nil, fmt.Errorf("%s: key: %w", u, err)
@@ -106,6 +109,12 @@ func (u *userMap) LookupWithFlags(key, valueOut any, flags ebpf.MapLookupFlags) 
 		return err
 	}
 	value := make([]byte, u.valueBytes())
+	if u.Type() == ebpf.BloomFilter {
+		// A filter is asked about the value that is there already.
+		if value, err = encode(valueOut, u.valueBytes()); err != nil {
+			return fmt.Errorf("%s: value: %w", u, err)
+		}
+	}
 	if err := u.m.Lookup(k, value, flags); err != nil {
 		return fmt.Errorf("%s: lookup: %w", u, err)
 	}
